@@ -1,0 +1,54 @@
+# Everyday commands of the local stack. Each makes first what it needs and is missing: Docker, .venv, pulumi, images.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format constraints
+
+ENV = source ops/env.sh
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## make this machine ready: Docker, Python packages, pulumi, images, the stack
+	@ops/setup.sh
+
+docker: ## install and start Docker Engine
+	@ops/setup.sh docker
+
+up: setup ## bring the dev stack up, and say how to query it
+	@$(ENV); pulumi up --yes --skip-preview --suppress-progress --stack "$$PULUMI_STACK"; python -m ops.hints
+
+preview: setup ## show what `make up` would change
+	@$(ENV); pulumi preview --diff --stack "$$PULUMI_STACK"
+
+refresh: setup ## compare the state with what runs
+	@$(ENV); pulumi refresh --yes --skip-preview --stack "$$PULUMI_STACK"
+
+status: setup ## the running parts as a table
+	@$(ENV); python -m ops.status
+
+demo: setup ## load a weather data set, query it through the readers
+	@$(ENV); python -m ops.demo
+
+down: setup ## remove the dev stack (its data too, unless retainData is set)
+	@$(ENV); pulumi destroy --yes --skip-preview --suppress-progress --stack "$$PULUMI_STACK"
+
+unit: ## tests that need nothing but Python (seconds)
+	@ops/setup.sh python
+	@.venv/bin/python -m pytest tests/unit
+
+e2e: setup ## tests with the real engine and real containers (minutes)
+	@$(ENV); python -m pytest tests/e2e
+
+test: lint unit e2e ## every test
+
+lint: ## format, style and types
+	@ops/setup.sh python
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/pyright
+
+format: ## format the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+constraints: ## pin what the requirements need in turn, as it is installed now
+	@{ sed -n 1p constraints.txt; .venv/bin/pip freeze | grep -vixFf <(sed -n 's/\[.*\]//; /==/p' requirements*.txt); } > constraints.new
+	@mv constraints.new constraints.txt

@@ -1,0 +1,23 @@
+"""The stack: config → networks, ObjectStore, SeafowlWriter, SeafowlReaderPool, Ingress → outputs."""
+
+import pulumi
+
+from cluster.engine import ClusterError
+from cluster.preflight import Claim, check
+from config import stack_config
+from config.problems import ConfigError
+
+try:
+    config = stack_config.load()
+    ingress_settings = config.settings.ingress
+    check(
+        config.docker,
+        Claim(pulumi.get_project(), pulumi.get_stack(), ingress_settings.bind_address, ingress_settings.port),
+    )
+except (ConfigError, ClusterError) as error:
+    raise pulumi.RunError(str(error)) from None
+
+# Only now: importing the provider's SDK takes longer than refusing a config.
+from components.stack import declare
+
+declare(config)

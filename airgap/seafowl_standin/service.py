@@ -1,0 +1,105 @@
+"""What the HTTP frontend asks for: running queries and taking uploads. Imports the engine, so it loads late."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from datafusion import DataFrame, RecordBatch
+
+from . import arrow_json
+from .catalog import Catalog
+from .config import Settings
+from .engine import Engine
+from .errors import ApiError, engine_error, not_implemented
+from .external import StagingArea
+from .statements import ANSWERING, CACHEABLE, LOCAL, READING, Statement, parse
+from .store import ObjectStore
+from .upload import Upload
+from .uploads import store_upload
+from .writes import Writer
+
+ONE_READ_LAST = "Only one read statement is allowed and it must be at the end of a multi-statement query"
+
+
+@dataclass
+class Answer:
+    """A result as chunks of JSON lines, made as they are taken. Without a content type where nothing was read."""
+
+    chunks: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    content_type: str | None = None
+    etag: str = ""
+
+
+class Service:
+    """Runs in worker threads; every method raises ApiError."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, store: ObjectStore) -> None:
+        self._catalog = catalog
+        self._engine = Engine(settings, catalog, store, StagingArea())
+        self._writer = Writer(self._engine)
+
+    def execute(self, database: str, query: str, may_read: bool, may_write: bool) -> Answer:
+        """Run all statements of a POSTed query; the answer is the last one's result."""
+        statements = parse(query)
+        if not statements:
+            raise ApiError(400, "Empty query received")
+        reads = [statement for statement in statements if statement.verb in READING]
+        only_reads = len(reads) == len(statements)
+        if not (may_read if only_reads else may_write):
+            raise ApiError(403, "WRITE_FORBIDDEN")
+        if self._catalog.read_only and any(statement.verb not in LOCAL for statement in statements):
+            raise ApiError(403, "WRITE_FORBIDDEN")
+        if len(reads) > 1 or (reads and statements[-1] is not reads[0]):
+            raise ApiError(400, ONE_READ_LAST)
+        answer = Answer()
+        for statement in statements:
+            if statement.verb in ANSWERING:
+                answer = _answer(self._engine.session(database).plan(statement.text))
+                if statement.verb not in READING:
+                    answer.content_type = None
+            else:
+                self._writer.run(statement, database)
+                answer = Answer()
+        return answer
+
+    def read(self, database: str, query: str, if_none_match: str | None) -> Answer | None:
+        """Run the one reading statement of a GET; None where the client's ETag is still right (only planned)."""
+        statement = _only(parse(query))
+        if statement.verb not in CACHEABLE:
+            raise ApiError(405, "NOT_READ_ONLY_QUERY")
+        session = self._engine.session(database)
+        frame = session.plan(statement.text)
+        etag = session.etag()
+        if if_none_match == etag:
+            return None
+        answer = _answer(frame)
+        answer.etag = etag
+        return answer
+
+    def upload(self, database: str, schema: str, table: str, upload: Upload) -> str:
+        """Append an uploaded file to a table, which is made where it is missing."""
+        if self._catalog.read_only:
+            raise ApiError(403, "WRITE_FORBIDDEN")
+        return store_upload(self._engine, self._writer, database, schema, table, upload)
+
+
+def _answer(frame: DataFrame) -> Answer:
+    try:
+        batches = iter(frame.execute_stream())
+    except Exception as error:
+        raise engine_error(error) from error
+    return Answer(_chunks(batches), arrow_json.content_type(frame.schema()))
+
+
+def _chunks(batches: Iterator[RecordBatch]) -> Iterator[bytes]:
+    """An error in mid-stream arrives as text in the result, as from the original: the status is long sent."""
+    try:
+        for batch in batches:
+            yield arrow_json.lines(batch)
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises goes to the client
+        yield str(engine_error(error)).encode()
+
+
+def _only(statements: list[Statement]) -> Statement:
+    if len(statements) != 1:
+        raise not_implemented("The context currently only supports a single SQL statement")
+    return statements[0]

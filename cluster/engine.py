@@ -1,0 +1,113 @@
+"""The Docker Engine that the stack is deployed to."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+_TIMEOUT_SECONDS = 20
+
+
+class ClusterError(Exception):
+    """Something about the Docker host or the running cluster is not as it must be; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class DockerHost:
+    """The Docker Engine that the stack is deployed to: the one that the provider uses."""
+
+    url: str
+    """`unix://…`, `tcp://host:port` or `ssh://user@host[:port]`."""
+
+    cert_path: str | None = None
+    """Folder with ca.pem, cert.pem and key.pem of a TLS-protected `tcp://` host."""
+
+
+class Engine:
+    """The Docker Engine at a host, with what this program asks of it. Use it as a context manager.
+
+    Containers are as the Engine's API describes them (`GET /containers/json`, `GET /containers/<id>/json`).
+    """
+
+    def __init__(self, host: DockerHost) -> None:
+        """Connect. Raises `ClusterError` where no Engine answers."""
+        # Imported here: a fifth of a second that only a look at Docker should pay for, not every import of this module.
+        import docker  # noqa: PLC0415
+        from docker.errors import DockerException  # noqa: PLC0415
+
+        try:
+            # The typing of this library is partial; what comes out of it is typed by the methods below.
+            self._api: Any = docker.DockerClient(**_client_options(host)).api
+            self.version: dict[str, Any] = self._api.version()
+            """What the Engine says of itself (`GET /version`)."""
+        except (DockerException, OSError) as error:
+            raise ClusterError(
+                f"No Docker Engine answers at {host.url}: {_brief(error)}. Nothing was changed. Start it "
+                "(`systemctl start docker`, or `make docker`), or name another host with "
+                "`pulumi config set docker:host …`."
+            ) from None
+
+    def __enter__(self) -> Self:
+        """The Engine itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def containers(self, every: bool = False, **filters: str | list[str]) -> list[dict[str, Any]]:
+        """The running containers that `filters` let through; with `every`, the stopped ones too."""
+        return self._api.containers(all=every, filters=filters)
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """All about one container; None if it is gone."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        try:
+            return self._api.inspect_container(container_id)
+        except NotFound:
+            return None
+
+    def run(self, container_id: str, command: list[str]) -> tuple[int, str] | None:
+        """Run `command` in a running container: its exit code and output. None if the container was not running."""
+        from docker.errors import APIError  # noqa: PLC0415
+
+        try:
+            execution = self._api.exec_create(container_id, command)
+            output: bytes = self._api.exec_start(execution["Id"])
+            return self._api.exec_inspect(execution["Id"])["ExitCode"], output.decode(errors="replace")
+        except APIError:
+            return None
+
+    def memory(self, container_id: str) -> int:
+        """Bytes that a running container uses, without the page cache that the kernel can take back."""
+        memory: dict[str, Any] = self._api.stats(container_id, stream=False, one_shot=True)["memory_stats"]
+        details: dict[str, int] = memory.get("stats", {})
+        cache = details.get("inactive_file", details.get("total_inactive_file", 0))
+        return max(memory.get("usage", 0) - cache, 0)
+
+    def log_lines(self, container_id: str, count: int) -> list[str]:
+        """The last `count` lines that a container logged."""
+        text: bytes = self._api.logs(container_id, tail=count)
+        return text.decode(errors="replace").splitlines()
+
+
+def _client_options(host: DockerHost) -> dict[str, Any]:
+    options: dict[str, Any] = {"base_url": host.url, "timeout": _TIMEOUT_SECONDS}
+    if host.cert_path is not None and host.url.startswith("tcp://"):
+        from docker.tls import TLSConfig  # noqa: PLC0415
+
+        folder = host.cert_path
+        options["tls"] = TLSConfig(
+            client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True
+        )
+    if host.url.startswith("ssh://"):
+        # The ssh program, with the user's own keys, agent and known_hosts: what the provider uses too.
+        options["use_ssh_client"] = True
+    return options
+
+
+def _brief(error: Exception) -> str:
+    """The innermost cause, without the chain of wrappers that the libraries put round it."""
+    cause: BaseException = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return str(cause) or type(cause).__name__

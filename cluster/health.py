@@ -1,0 +1,110 @@
+"""Whether the cluster is healthy: looked at, and waited for, at the end of every `up`.
+
+Docker's provider waits for health only when it creates a container, and takes a container that stays unhealthy for
+done on the next run. So the program declares containers without waiting, and looks at all of them itself: also
+when nothing changed, and before any reader that was replaced is deleted.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.engine import ClusterError, DockerHost, Engine
+
+_LOG_LINES = 15
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one part may take, in seconds, before the `up` fails."""
+
+    starting: float = 60
+    """From the moment that its turn has come, for a part that is starting."""
+
+    unhealthy: float = 10
+    """For one that Docker has found unhealthy already: it may be about to find its primary again."""
+
+    restarts: int = 8
+    """How often a part may have been restarted by Docker while it starts."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One container of the cluster."""
+
+    name: str
+    """What the user knows it as, such as `writer-0`."""
+
+    container_id: str
+
+
+def await_healthy(
+    host: DockerHost,
+    members: Sequence[Member],
+    report: Callable[[str], None],
+    patience: Patience | None = None,
+) -> None:
+    """Return once every one of `members` is healthy.
+
+    They are waited for in their order, so give what others need first. `report` is told, once each, what is waited
+    for. Raises `ClusterError` with the last log lines of the first that does not become healthy.
+    """
+    patience = patience or Patience()
+    with Engine(host) as engine:
+        # One call, however many there are: all that an `up` without a change costs.
+        healthy = {container["Id"] for container in engine.containers(health="healthy")}
+        for member in members:
+            if member.container_id not in healthy:
+                report(f"waiting for {member.name} to be healthy")
+                _await_one(engine, member, patience)
+
+
+def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
+    began = time.monotonic()
+    while True:
+        container = engine.inspect(member.container_id)
+        if container is None:
+            raise ClusterError(
+                f"{member.name}: its container {member.container_id[:12]} is gone; somebody removed it. "
+                "Run `pulumi up --refresh`: it is made again."
+            )
+        status: str = container["State"]["Status"]
+        if status == "running" and _passes_its_check(engine, container):
+            return
+        why = _lost(container, time.monotonic() - began, patience)
+        if why is not None:
+            raise _not_healthy(engine, member, container, why)
+        time.sleep(_POLL_SECONDS)
+
+
+def _lost(container: dict[str, Any], waited: float, patience: Patience) -> str | None:
+    """Why a container that is not healthy now will not be soon; None while there is hope. `waited`: seconds."""
+    status: str = container["State"]["Status"]
+    restarts: int = container["RestartCount"]
+    if status in ("exited", "dead", "created", "paused"):
+        return f"it is {status}"
+    if restarts >= patience.restarts:
+        return f"it ended and was restarted {restarts} times"
+    if container["State"].get("Health", {}).get("Status") == "unhealthy" and waited >= patience.unhealthy:
+        return "its health check keeps failing"
+    if waited >= patience.starting:
+        return f"it was not in {patience.starting:.0f} seconds"
+    return None
+
+
+def _passes_its_check(engine: Engine, container: dict[str, Any]) -> bool:
+    """Run the container's own health check now, instead of waiting for Docker's next turn in up to five seconds."""
+    kind, *test = container["Config"]["Healthcheck"]["Test"]
+    result = engine.run(container["Id"], ["/bin/sh", "-c", *test] if kind == "CMD-SHELL" else test)
+    return result is not None and result[0] == 0
+
+
+def _not_healthy(engine: Engine, member: Member, container: dict[str, Any], why: str) -> ClusterError:
+    name = container["Name"].lstrip("/")
+    lines = "\n".join(f"    {line}" for line in engine.log_lines(container["Id"], _LOG_LINES))
+    return ClusterError(
+        f"{member.name} is not healthy: {why}. Its last log lines (all of them: `docker logs {name}`):\n{lines}\n"
+        "The other parts keep running as they are. Mend the cause and run `pulumi up` again."
+    )

@@ -1,0 +1,1 @@
+"""The parts of the cluster, one Pulumi component a file."""

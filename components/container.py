@@ -1,0 +1,137 @@
+"""What every container of the cluster has in common: labels, restarts, bounded logs, dropped privileges, health."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from cluster.labels import DEPLOYMENT, MEMBER, PROJECT, ROLE, STACK
+from config.settings import Limits
+from config.sizes import whole_mib
+
+
+def stack_labels(role: str) -> dict[str, pulumi.Input[str]]:
+    """Labels of one thing in Docker: the project and stack that it belongs to, and its role."""
+    return {PROJECT: pulumi.get_project(), STACK: pulumi.get_stack(), ROLE: role}
+
+
+def data_volume_name(part: str) -> str:
+    """Name of a data volume: fixed per stack, not autonamed, so that the next `up` finds retained data again."""
+    return f"{pulumi.get_project()}-{pulumi.get_stack()}-{part}"
+
+
+def data_volume(name: str, physical_name: str, role: str, retain: bool, parent: pulumi.Resource) -> docker.Volume:
+    """A volume that holds data.
+
+    With `retain`, `destroy` leaves it. The name is fixed, so a replacement must delete the old volume first.
+    """
+    return docker.Volume(
+        name,
+        name=physical_name,
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in sorted(stack_labels(role).items())],
+        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=retain, delete_before_replace=True),
+    )
+
+
+@dataclass(frozen=True)
+class Health:
+    """When a container is healthy: a shell command that then succeeds, and how long the first success may take."""
+
+    command: str
+    start_period: str = "30s"
+    """As Docker writes it back: "60s" would come back as "1m0s", a difference in every preview."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A network that a container is on, and the names that others find it by there."""
+
+    network: pulumi.Input[str]
+    aliases: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What is particular about one container. Environment values may be secret outputs; uploads may not."""
+
+    role: str
+    member: str
+    deployment: pulumi.Input[str]
+    """Id of the deployment (`components.deployment`)."""
+
+    image: pulumi.Input[str]
+    entrypoint: Sequence[str]
+    health: Health
+    limits: Limits
+    attachments: Sequence[Attachment]
+    uploads: dict[str, str]
+    """Path in the container → text. Readable in every preview, so no secret may be in one."""
+
+    envs: dict[str, pulumi.Input[str]]
+    volumes: dict[str, pulumi.Input[str]]
+    """Path in the container → name of the volume."""
+
+    capabilities: Sequence[str] = ()
+    """Capabilities left to it, sorted; all others are dropped."""
+
+    fuse: bool = False
+    """Whether it mounts a FUSE file system."""
+
+    user: str | None = None
+    ports: Sequence[docker.ContainerPortArgs] = ()
+    grace_seconds: int = 15
+    """How long it may take to end what it is doing after SIGTERM, before it is killed."""
+
+
+def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> docker.Container:
+    """The container that `spec` describes.
+
+    It is declared, not awaited: `cluster.health` looks at all of them together at the end of every `up`.
+    """
+    memory = None if spec.limits.memory is None else whole_mib(spec.limits.memory)
+    labels = {**stack_labels(spec.role), MEMBER: spec.member, DEPLOYMENT: spec.deployment}
+    return docker.Container(
+        name,
+        image=spec.image,
+        entrypoints=list(spec.entrypoint),
+        envs=[pulumi.Output.format("{0}={1}", key, value) for key, value in sorted(spec.envs.items())],
+        uploads=[docker.ContainerUploadArgs(file=path, content=text) for path, text in sorted(spec.uploads.items())],
+        mounts=[
+            docker.ContainerMountArgs(type="volume", source=volume, target=path)
+            for path, volume in sorted(spec.volumes.items())
+        ],
+        # The provider's own default, written out: with networks_advanced alone some versions of it see a difference.
+        network_mode="bridge",
+        networks_advanced=[
+            docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
+            for attachment in spec.attachments
+        ],
+        ports=list(spec.ports),
+        capabilities=docker.ContainerCapabilitiesArgs(adds=list(spec.capabilities), drops=["ALL"]),
+        # AppArmor's default profile for containers forbids mount(2), whatever the capabilities.
+        security_opts=[*(["apparmor:unconfined"] if spec.fuse else []), "no-new-privileges"],
+        devices=[docker.ContainerDeviceArgs(host_path="/dev/fuse", container_path="/dev/fuse", permissions="rwm")]
+        if spec.fuse
+        else [],
+        user=spec.user,
+        healthcheck=docker.ContainerHealthcheckArgs(
+            tests=["CMD-SHELL", spec.health.command],
+            interval="5s",
+            timeout="5s",
+            retries=3,
+            start_period=spec.health.start_period,
+        ),
+        must_run=True,
+        restart="unless-stopped",
+        log_driver="json-file",
+        log_opts={"max-file": "3", "max-size": "10m"},
+        memory=memory,
+        # Equal to the memory: no swap. A node that swaps answers slower than one that is killed and restarted.
+        memory_swap=memory,
+        cpus=None if spec.limits.cpus is None else str(spec.limits.cpus),
+        destroy_grace_seconds=spec.grace_seconds,
+        labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
+        # The provider says that it updates a healthcheck in place, and does not do it (5.2).
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["healthcheck"])),
+    )

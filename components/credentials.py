@@ -1,0 +1,22 @@
+"""Credentials that the stack makes for itself: made once, then kept encrypted in the stack's state."""
+
+import secrets
+from collections.abc import Sequence
+
+import pulumi
+
+_ENTROPY_BYTES = 24
+
+
+def generated_passwords(name: str, users: Sequence[str], parent: pulumi.Resource) -> dict[str, pulumi.Output[str]]:
+    """A password per user, of 32 characters that need no escaping in a URL or a shell.
+
+    Every run offers new ones, and the stash keeps the first: it needs no provider, and `ignore_changes` makes the
+    offers of later runs no difference. To rotate, replace the stash (README, "Operations").
+    """
+    stash = pulumi.Stash(
+        name,
+        input=pulumi.Output.secret({user: secrets.token_urlsafe(_ENTROPY_BYTES) for user in users}),
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
+    )
+    return {user: pulumi.Output.secret(stash.output[user]) for user in users}

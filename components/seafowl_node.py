@@ -1,0 +1,105 @@
+"""What writer and readers share: the image, and the container in which LiteFS runs Seafowl."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_docker as docker
+
+from components.container import Attachment, ContainerSpec, Health, container
+from components.object_store import ObjectStore
+from config.layout import LITEFS_CONFIG, LITEFS_PORT, SEAFOWL_CONFIG, SEAFOWL_PORT
+from config.litefs import REPLICATION_NETWORK_ENV, NodeRole, render_litefs_yml
+from config.seafowl import ACCESS_KEY_ENV, SECRET_KEY_ENV, render_seafowl_toml
+from config.settings import ImageSettings, Settings
+
+IMAGE_CONTEXT = "images/seafowl-litefs"
+
+_SERVES = f"curl --fail --silent --output /dev/null http://127.0.0.1:{SEAFOWL_PORT}/healthz"
+_INFO = f"curl --fail --silent http://$HOSTNAME.${REPLICATION_NETWORK_ENV}:{LITEFS_PORT}/info"
+
+HEALTHY: dict[NodeRole, str] = {
+    "writer": f"{_SERVES} && {_INFO} | grep -Eq '\"isPrimary\": ?true'",
+    # A node that is not connected names no primary. (It also reports a lag of 0, which proves nothing.)
+    "reader": f'{_SERVES} && {_INFO} | grep -Eq \'"hostname": ?"[^"]\'',
+}
+"""Shell command that succeeds while the node serves, and is the primary or follows one."""
+
+
+def node_image(images: ImageSettings) -> pulumi.Output[str]:
+    """Id of the image that nodes run: built from `images/seafowl-litefs`, or the one that `images.node` names."""
+    if images.node is not None:
+        return docker.RemoteImage("seafowl-litefs", name=images.node, keep_locally=True).image_id
+    image = docker.Image(
+        "seafowl-litefs",
+        image_name=f"{pulumi.get_project()}-{pulumi.get_stack()}/seafowl-litefs:local",
+        build=docker.DockerBuildArgs(
+            context=IMAGE_CONTEXT,
+            dockerfile=f"{IMAGE_CONTEXT}/Dockerfile",
+            args={"SEAFOWL_IMAGE": images.seafowl, "LITEFS_IMAGE": images.litefs},
+            platform="linux/amd64",
+        ),
+        skip_push=True,
+    )
+    # The id of what was built, not its name: a new build must reach the nodes, an equal one must not.
+    return image.repo_digest
+
+
+@dataclass(frozen=True)
+class NodeArgs:
+    """What a node is made of, whatever its role."""
+
+    settings: Settings
+    image: pulumi.Input[str]
+    deployment: pulumi.Input[str]
+    object_store: ObjectStore
+    front_network: pulumi.Input[str]
+    """The network that the ingress reaches the node on."""
+
+    replication_network: pulumi.Input[str]
+    """The network that LiteFS replicates over; S3 is on it too."""
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """Where in the cluster one node stands."""
+
+    role: NodeRole
+    member: str
+    front_aliases: Sequence[str]
+    replication_aliases: Sequence[str] = ()
+    volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+
+
+def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.ResourceOptions) -> docker.Container:
+    """The container of one node."""
+    role = place.role
+    credentials = args.object_store.writer if role == "writer" else args.object_store.reader
+    limits = args.settings.resources.writer if role == "writer" else args.settings.resources.reader
+    spec = ContainerSpec(
+        role=role,
+        member=place.member,
+        deployment=args.deployment,
+        image=args.image,
+        entrypoint=["litefs", "mount", "-config", LITEFS_CONFIG],
+        health=Health(HEALTHY[role]),
+        limits=limits,
+        attachments=[
+            Attachment(args.front_network, place.front_aliases),
+            Attachment(args.replication_network, place.replication_aliases),
+        ],
+        uploads={
+            LITEFS_CONFIG: render_litefs_yml(role),
+            SEAFOWL_CONFIG: render_seafowl_toml(role, args.settings, args.object_store.location),
+        },
+        envs={
+            REPLICATION_NETWORK_ENV: args.replication_network,
+            ACCESS_KEY_ENV: credentials.access_key_id,
+            SECRET_KEY_ENV: credentials.secret_access_key,
+        },
+        volumes=dict(place.volumes),
+        # LiteFS mounts FUSE: the one thing that needs a capability.
+        capabilities=["CAP_SYS_ADMIN"],
+        fuse=True,
+    )
+    return container(name, spec, opts)

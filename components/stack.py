@@ -1,0 +1,87 @@
+"""The whole stack, wired: what is declared, in which order it is needed, and what is exported."""
+
+import pulumi
+import pulumi_docker as docker
+
+from components.checks import deployment_id, when_healthy
+from components.container import stack_labels
+from components.ingress import Ingress, IngressArgs
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.seafowl_node import NodeArgs, node_image
+from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
+from components.seafowl_writer import SeafowlWriter
+from config.settings import ImageSettings
+from config.stack_config import StackConfig
+
+
+def declare(config: StackConfig) -> None:
+    """Declare every resource and output of the stack."""
+    settings = config.settings
+    deployment = deployment_id(config.docker)
+    front = _network("front", internal=False)
+    # MinIO, LiteFS and what they hold: no way out of it, and none in but through the nodes.
+    back = _network("back", internal=True)
+
+    object_store = ObjectStore(
+        "object-store",
+        ObjectStoreArgs(
+            settings=settings.object_store,
+            image=settings.images.minio,
+            deployment=deployment,
+            limits=settings.resources.object_store,
+            retain_data=settings.retain_data,
+            secrets=config.secrets,
+            network=back.name,
+        ),
+    )
+    node = NodeArgs(
+        settings=settings,
+        image=node_image(settings.images),
+        deployment=deployment,
+        object_store=object_store,
+        front_network=front.name,
+        replication_network=back.name,
+    )
+    writer = SeafowlWriter("writer", node)
+    readers = SeafowlReaderPool("reader", ReaderPoolArgs(node=node, writer=writer))
+    ingress = Ingress(
+        "ingress",
+        IngressArgs(
+            settings=settings.ingress,
+            image=settings.images.nginx,
+            deployment=deployment,
+            limits=settings.resources.ingress,
+            network=front.name,
+            writer=writer,
+            readers=readers,
+        ),
+    )
+
+    when_healthy(
+        config.docker,
+        [
+            *((f"object-store-{index}", container) for index, container in enumerate(object_store.containers)),
+            ("writer-0", writer.container),
+            *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
+            ("ingress", ingress.container),
+        ],
+    )
+    pulumi.export("queryUrl", f"{ingress.url}/q")
+    pulumi.export("writeUrl", f"{ingress.url}/w/q")
+    pulumi.export("readers", settings.readers)
+    pulumi.export("versions", _versions(settings.images, own_store=settings.object_store.minio is not None))
+
+
+def _network(name: str, internal: bool) -> docker.Network:
+    return docker.Network(
+        name,
+        internal=internal,
+        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in sorted(stack_labels(name).items())],
+    )
+
+
+def _versions(images: ImageSettings, own_store: bool) -> dict[str, str]:
+    """The image of each part that runs."""
+    nodes = {"node": images.node} if images.node else {"seafowl": images.seafowl, "litefs": images.litefs}
+    store = {"minio": images.minio} if own_store else {}
+    return {**nodes, **store, "nginx": images.nginx}

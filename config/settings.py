@@ -1,0 +1,260 @@
+"""The stack config as typed, frozen values: what a stack may say, what each key means, and what is refused.
+
+Keys are camelCase in `Pulumi.<stack>.yaml` and snake_case here. No secret passes through this module: secrets stay
+Pulumi outputs (`config.stack_config`). The config reference in README.md is made from the descriptions below.
+"""
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
+from config.sizes import MIB, Size
+
+MIN_NODE_MEMORY = 128 * MIB
+"""Seafowl refuses to run queries in less than 64 MB of its own (0.5.8, `runtime.max_memory`); LiteFS needs its part."""
+
+MIN_OBJECT_STORE_MEMORY = 512 * MIB
+"""MinIO holds 350-490 MB at rest; under that it is killed while it starts."""
+
+MIN_INGRESS_MEMORY = 32 * MIB
+
+
+class Model(BaseModel):
+    """What all parts of the settings share: frozen, camelCase keys, an unknown key is an error."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _off(value: Any) -> Any:
+    """YAML 1.1 tools write an unquoted `off` as false: it means `off` here too."""
+    return "off" if value is False or value == "false" else value
+
+
+def _refuse(message: str) -> PydanticCustomError:
+    # The message goes in as a value: a brace in it must not be taken for a placeholder.
+    return PydanticCustomError("rule", "{message}", {"message": message})
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise _refuse(
+            "must be an IP address of the Docker host: 127.0.0.1 (this host only), 0.0.0.0 (every interface), …"
+        ) from None
+
+
+def _bucket_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) or ".." in value:
+        raise _refuse("must be a bucket name as S3 allows it: 3 to 63 of a-z, 0-9, '-' and '.', such as seafowl-dev")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", value):
+        raise _refuse("must be a path without a slash at either end, of A-Z, a-z, 0-9, '_', '.', '-', such as team/dev")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/") or url.query:
+        raise _refuse("must be the URL of an S3 server without a path, such as https://s3.example.org:9000")
+    if url.username or url.password:
+        raise _refuse("must not carry credentials (they would stand in clear text): use s3AccessKeyId and its siblings")
+    return value.rstrip("/")
+
+
+def _volume_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]+", value):
+        raise _refuse("must be a Docker volume name: letters, digits, '_', '.' and '-', not a path")
+    return value
+
+
+def _image_reference(value: str) -> str:
+    # A tag or a digest is required: an image without one changes under the stack, and no diff says so.
+    if not re.fullmatch(r"[^\s@]*[^\s@/:](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})(@sha256:[0-9a-f]{64})?", value) and (
+        not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", value)
+    ):
+        raise _refuse(
+            "must name an image with a tag or a digest, such as nginx:1.30 (without one it can change unseen)"
+        )
+    return value
+
+
+ImageReference = Annotated[str, AfterValidator(_image_reference)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
+
+
+class IngressSettings(Model):
+    """Where the cluster is reached."""
+
+    bind_address: Annotated[str, AfterValidator(_ip_address)] = Field(
+        default="127.0.0.1", description="address of the Docker host that the ingress listens on"
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="port of the Docker host that the ingress listens on")
+    upload_limit: Size = Field(
+        default=ByteSize(256 * MIB), description="largest body of an upload or a query, in whole MiB"
+    )
+
+
+class MinioSettings(Model):
+    """The stack's own MinIO."""
+
+    bucket: BucketName = Field(default="seafowl", description="bucket of the table data, made by the stack")
+    volume: Annotated[str, AfterValidator(_volume_name)] | None = Field(
+        default=None, description="Docker volume of the data; by default `<project>-<stack>-object-store`"
+    )
+
+
+class S3Settings(Model):
+    """An S3 service outside the stack. Its keys are secrets of their own: `s3AccessKeyId` and the other three."""
+
+    bucket: BucketName = Field(description="an existing bucket; no other stack may use the same bucket and prefix")
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+        default=None, description="URL of the service; left out for AWS"
+    )
+    region: str | None = Field(
+        default=None, min_length=1, description="region, such as eu-west-1; required without an endpoint"
+    )
+    prefix: Annotated[str, AfterValidator(_prefix)] | None = Field(
+        default=None, description="folder in the bucket; two stacks may share a bucket with different prefixes"
+    )
+
+    @model_validator(mode="after")
+    def _region_or_endpoint(self) -> "S3Settings":
+        if self.endpoint is None and self.region is None:
+            raise _refuse("needs a region (AWS) or an endpoint (any other S3): Seafowl exits at its start without one")
+        return self
+
+
+class ObjectStoreSettings(Model):
+    """Where table data lies: exactly one of the two."""
+
+    minio: MinioSettings | None = Field(default=None, description="a MinIO that the stack runs (the default)")
+    s3: S3Settings | None = Field(default=None, description="an S3 service outside the stack")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _minio_by_default(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = cast(dict[str, Any], values)
+        return given if given.keys() & {"minio", "s3"} else {**given, "minio": {}}
+
+    @model_validator(mode="after")
+    def _one_store(self) -> "ObjectStoreSettings":
+        if (self.minio is None) == (self.s3 is None):
+            raise _refuse("must name either minio or s3: table data can lie in one place only")
+        return self
+
+
+class ImageSettings(Model):
+    """Which image each part runs. Programs of other versions than the defaults were not tried."""
+
+    seafowl: ImageReference = Field(
+        default="splitgraph/seafowl:0.5.8", description="Seafowl; the node image is built on it"
+    )
+    litefs: ImageReference = Field(
+        default="flyio/litefs:0.5.14", description="LiteFS; the node image takes its program"
+    )
+    node: ImageReference | None = Field(
+        default=None, description="a node image that was built and pushed before; nothing is built then"
+    )
+    minio: ImageReference = Field(default="quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z", description="MinIO")
+    nginx: ImageReference = Field(default="nginx:1.30", description="NGINX, 1.27.3 or newer")
+
+    @model_validator(mode="after")
+    def _node_or_its_parts(self) -> "ImageSettings":
+        if self.node is not None and self.model_fields_set & {"seafowl", "litefs"}:
+            raise _refuse("node is used as it is, so seafowl and litefs beside it would do nothing: leave one out")
+        return self
+
+
+class AccessSettings(Model):
+    """Who may read and write, as Seafowl checks it."""
+
+    read: Annotated[Literal["any", "off"], BeforeValidator(_off)] = Field(
+        default="any", description="`any`: whoever reaches the ingress; `off`: nobody"
+    )
+    write: Annotated[Literal["any", "off"], BeforeValidator(_off)] = Field(
+        default="any", description="`any`: whoever reaches the ingress under /w/; `off`: nobody"
+    )
+
+
+class Limits(Model):
+    """Limits of one container of a role; what is left out is not limited."""
+
+    memory: Size | None = Field(default=None, description="memory, such as 1GiB; the container is killed above it")
+    cpus: float | None = Field(default=None, gt=0, le=1024, description="CPUs, such as 0.5")
+
+
+class ResourceSettings(Model):
+    """Limits per role."""
+
+    writer: Limits = Field(default=Limits(), description="limits of the writer")
+    reader: Limits = Field(default=Limits(), description="limits of each reader")
+    object_store: Limits = Field(default=Limits(), description="limits of MinIO")
+    ingress: Limits = Field(default=Limits(), description="limits of NGINX")
+
+    @model_validator(mode="after")
+    def _enough_to_start(self) -> "ResourceSettings":
+        for role, limits, minimum in (
+            ("writer", self.writer, MIN_NODE_MEMORY),
+            ("reader", self.reader, MIN_NODE_MEMORY),
+            ("objectStore", self.object_store, MIN_OBJECT_STORE_MEMORY),
+            ("ingress", self.ingress, MIN_INGRESS_MEMORY),
+        ):
+            if limits.memory is not None and limits.memory < minimum:
+                raise _refuse(
+                    f"{role}.memory must be at least {minimum // MIB}MiB: "
+                    "with less the container is killed before it serves"
+                )
+        return self
+
+
+class Settings(Model):
+    """One stack's config, validated as a whole."""
+
+    readers: int = Field(default=2, ge=1, le=1000, description="number of readers in the pool")
+    writer_journal_mode: WriterJournalMode = Field(
+        default="delete", description="SQLite journal mode of the writer's catalog; `wal` needs readers with `wal`"
+    )
+    reader_journal_mode: Annotated[ReaderJournalMode, BeforeValidator(_off)] = Field(
+        default="off", description="journal mode that the readers open the catalog with; must fit the writer's"
+    )
+    ingress: IngressSettings = Field(default=IngressSettings(), description="where the cluster is reached")
+    object_store: ObjectStoreSettings = Field(default=ObjectStoreSettings(), description="where table data lies")
+    images: ImageSettings = Field(default=ImageSettings(), description="image of each part")
+    access: AccessSettings = Field(default=AccessSettings(), description="who may read and write")
+    resources: ResourceSettings = Field(default=ResourceSettings(), description="memory and CPU limits per role")
+    retain_data: bool = Field(
+        default=False,
+        description="keep the data volumes on `pulumi destroy`; the next `pulumi up` finds the data again",
+    )
+
+    @field_validator("reader_journal_mode")
+    @classmethod
+    def _journal_modes_fit(cls, reader: ReaderJournalMode, info: ValidationInfo) -> ReaderJournalMode:
+        # A field's validator, not the model's: it also runs where another key is wrong, so that all is told at once.
+        writer = info.data.get("writer_journal_mode")
+        reason = misfit(writer, reader) if writer is not None else None
+        if reason is not None:
+            raise _refuse(reason)
+        return reader

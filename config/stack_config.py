@@ -1,0 +1,126 @@
+"""The one place that reads `pulumi.Config`: the stack config comes in here and leaves as typed, validated values."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+from pydantic import ValidationError
+
+from cluster.engine import DockerHost
+from config.problems import ConfigError, Problem, problems_of, unknown_key
+from config.settings import Settings
+
+SECRET_KEYS = {
+    "s3AccessKeyId": "key id of the S3 user that the writer uses (reads and writes)",
+    "s3SecretAccessKey": "its secret",
+    "s3ReaderAccessKeyId": "key id of the S3 user that the readers use (reads only)",
+    "s3ReaderSecretAccessKey": "its secret",
+}
+"""Keys that are only ever given as secrets (`pulumi config set --secret`), and what each is."""
+
+DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """All that the program was told."""
+
+    settings: Settings
+    secrets: Mapping[str, pulumi.Output[str]]
+    """The keys of `SECRET_KEYS` that are set."""
+
+    docker: DockerHost
+
+
+def load() -> StackConfig:
+    """Read and validate the config of the current stack.
+
+    Raises `ConfigError` with every problem at once.
+    """
+    config = pulumi.Config()
+    values = _values(config.name)
+    problems: list[Problem] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(
+            {key: _parsed(key, value) for key, value in values.items() if key not in SECRET_KEYS}
+        )
+    except ValidationError as error:
+        problems += [_with_secret_keys(problem, config.name) for problem in problems_of(error, config.name)]
+    problems += [
+        Problem(
+            f"{config.name}:{key}",
+            "stands in clear text in the stack config: take it out of there, make a new key, and set it with "
+            f"`pulumi config set --secret {key}`",
+        )
+        for key in SECRET_KEYS
+        if key in values and not is_config_secret(f"{config.name}:{key}")
+    ]
+    if settings is not None:
+        problems += _secrets_that_do_not_fit(settings, values, config.name)
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return StackConfig(
+        settings=settings,
+        secrets={key: config.require_secret(key) for key in SECRET_KEYS if key in values},
+        docker=_docker_host(),
+    )
+
+
+def _values(namespace: str) -> dict[str, str]:
+    """All keys of `namespace` with their values as text: `pulumi.Config` reads known keys, and cannot list them.
+
+    The runtime holds them where the language host put them: explicit settings first, then the process-wide bag.
+    """
+    everything = {**get_config_env(), **CONFIG.get()}
+    return {key.partition(":")[2]: value for key, value in everything.items() if key.startswith(f"{namespace}:")}
+
+
+def _parsed(key: str, text: str) -> Any:
+    """Objects arrive as JSON text; everything else stays text, which the settings turn into their types."""
+    field = next((field for field in Settings.model_fields.values() if field.alias == key), None)
+    if field is None or not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _with_secret_keys(problem: Problem, namespace: str) -> Problem:
+    """Unknown keys may be misspelt secret ones: offer those too."""
+    key = problem.key.removeprefix(f"{namespace}:")
+    if "is not a key of this program" not in problem.reason or "." in key:
+        return problem
+    known = [str(field.alias) for field in Settings.model_fields.values()]
+    return Problem(problem.key, unknown_key(key, [*known, *SECRET_KEYS]))
+
+
+def _secrets_that_do_not_fit(settings: Settings, values: Mapping[str, str], namespace: str) -> list[Problem]:
+    if settings.object_store.s3 is None:
+        return [
+            Problem(f"{namespace}:{key}", "is set, but objectStore names no s3: nothing would read it. Remove it")
+            for key in SECRET_KEYS
+            if key in values
+        ]
+    return [
+        Problem(
+            f"{namespace}:{key}",
+            f"is missing: objectStore.s3 needs the {meaning}. Set it with `pulumi config set --secret {key}`",
+        )
+        for key, meaning in SECRET_KEYS.items()
+        if key not in values
+    ]
+
+
+def _docker_host() -> DockerHost:
+    """The Docker Engine as the provider finds it: `docker:host`, else DOCKER_HOST, else the local socket."""
+    config = pulumi.Config("docker")
+    return DockerHost(
+        url=config.get("host") or os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST,
+        cert_path=config.get("certPath") or os.environ.get("DOCKER_CERT_PATH") or None,
+    )

@@ -1,0 +1,1 @@
+"""What `make` runs beside pulumi, on a running stack: demo and status."""

@@ -1,0 +1,30 @@
+"""What `make up` prints at its end: how to write and read, ready to be pasted."""
+
+import sys
+
+from cluster.engine import ClusterError
+from ops.running import current_stack
+
+
+def main() -> int:
+    """Print the hints."""
+    try:
+        outputs = current_stack().outputs
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    header = "-H 'Content-Type: application/json'"
+    print(
+        f"""
+The cluster is up. Write through /w/, read from any of {outputs["readers"]} readers:
+
+  curl {header} {outputs["writeUrl"]} -d '{{"query": "CREATE TABLE hello AS SELECT 1 AS answer"}}'
+  curl {header} {outputs["queryUrl"]} -d '{{"query": "SELECT * FROM hello"}}'
+
+`make demo` loads a real data set, `make status` shows the parts, `make down` removes them."""
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

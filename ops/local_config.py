@@ -1,0 +1,82 @@
+"""Keeps a local stack's config, an untracked copy, in step with the tracked Pulumi.<stack>.yaml.
+
+What changes in the tracked file changes in the copy too; what was set in the copy alone (`pulumi config set`, the
+encryption salt, the air-gapped kit's images) stays.
+
+    python ops/local_config.py TRACKED COPY [--image PART=IMAGE …]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_IMAGES = "seafowl:images"
+
+
+def carried_over(base: dict[str, Any], tracked: dict[str, Any], copy: dict[str, Any]) -> dict[str, Any]:
+    """`copy` with every key that differs between `base` (the tracked file when last seen) and `tracked`."""
+    result = dict(copy)
+    for key in base.keys() | tracked.keys():
+        if base.get(key) == tracked.get(key):
+            continue
+        if key in tracked:
+            result[key] = tracked[key]
+        else:
+            result.pop(key, None)
+    return result
+
+
+def main() -> int:
+    """Update the copy; make it where there is none."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tracked", type=Path)
+    parser.add_argument("copy", type=Path)
+    parser.add_argument("--image", action="append", default=[], help="image to use where the config names none")
+    arguments = parser.parse_args()
+
+    seen = arguments.copy.with_suffix(".seen")
+    try:
+        tracked = _load(arguments.tracked)
+        document = _load(arguments.copy)
+    except yaml.YAMLError as error:
+        print(f"error: {_where(error, arguments.tracked)}. Nothing was changed.", file=sys.stderr)
+        return 1
+    config: dict[str, Any] = carried_over(
+        _load(seen).get("config") or {}, tracked.get("config") or {}, document.get("config") or {}
+    )
+    for choice in arguments.image:
+        part, _, image = choice.partition("=")
+        config[_IMAGES] = {part: image, **(config.get(_IMAGES) or {})}
+    updated = {**document, "config": config}
+    if updated != document:
+        arguments.copy.write_text(
+            "# Config of the local stack, made from the tracked file of this name. `pulumi config set` changes it.\n"
+            + yaml.safe_dump(updated, sort_keys=False)
+        )
+    if arguments.tracked.exists():
+        seen.write_text(arguments.tracked.read_text())
+    return 0
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    document = yaml.safe_load(path.read_text()) or {}
+    if not isinstance(document, dict):
+        raise yaml.YAMLError(f"{path.name} holds no map of keys")
+    return document
+
+
+def _where(error: yaml.YAMLError, path: Path) -> str:
+    """Where the file is no YAML: line and column, without the line's text, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{path.name} is no YAML config: {error}"
+    return f"{path.name} is not YAML: {getattr(error, 'problem', '')} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Makes this machine ready for the local stack: Docker, Python packages, pulumi, images, and the stack itself.
+#
+# Each step looks first whether what it would make is there already. What the user has is used; the air-gapped kit
+# (airgap/) steps in only for what cannot be had, and says so.
+#
+#   ops/setup.sh [docker|python|toolchain|images|stack …]     (all of them by default)
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+local_dir=${SEAFOWL_LOCAL:-$root/.local}
+mkdir -p "$local_dir"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() {
+  printf 'setup: error: %s\n' "$*" >&2
+  exit 1
+}
+
+setup_docker() {
+  if docker version >/dev/null 2>&1; then return; fi
+  if [ -n "${DOCKER_HOST:-}" ]; then
+    fail "no Docker Engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset DOCKER_HOST"
+  fi
+  [ "$(uname)" = Linux ] || fail "no Docker Engine answers: start Docker Desktop, then run this again"
+  [ "$(id -u)" = 0 ] || fail "no Docker Engine answers: install and start it (Debian: apt-get install docker.io)," \
+    "and let this user use it (usermod -aG docker $USER)"
+  if ! command -v dockerd >/dev/null; then
+    command -v apt-get >/dev/null || fail "Docker Engine is not installed: see docs.docker.com/engine/install"
+    say "installing Docker Engine (apt-get install docker.io, about a minute) …"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      docker.io iptables ca-certificates curl >"$local_dir/apt.log" 2>&1 ||
+      fail "apt-get could not install docker.io: see $local_dir/apt.log"
+  fi
+  say "starting Docker Engine …"
+  if [ -d /run/systemd/system ]; then
+    systemctl start docker
+  else
+    # No service manager, as in a container or a small virtual machine: in the background, until the machine stops.
+    setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+  fi
+  for _ in $(seq 150); do
+    if docker version >/dev/null 2>&1; then return; fi
+    sleep 0.2
+  done
+  fail "Docker Engine did not start within 30 seconds: see /var/log/dockerd.log"
+}
+
+setup_python() {
+  local wanted
+  wanted=$(cat requirements*.txt constraints.txt | sha256sum)
+  if [ "$(cat .venv/.seafowl-requirements 2>/dev/null)" = "$wanted" ]; then return; fi
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed as python3"
+  say "installing Python packages into .venv …"
+  if ! python3 -m venv .venv 2>"$local_dir/venv.log"; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+      python3 -m venv --clear .venv
+    else
+      fail "python3 -m venv failed: see $local_dir/venv.log (Debian: apt-get install python3-venv)"
+    fi
+  fi
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+  printf '%s' "$wanted" >.venv/.seafowl-requirements
+}
+
+pulumi_version() { sed -n 's/^pulumi==//p' requirements.txt; }
+
+# The user's own pulumi, a release, or the kit's: in this order.
+setup_toolchain() {
+  local own version archive
+  own=$(PATH=${PATH//"$root/ops/bin:"/} command -v pulumi || true)
+  if [ -n "$own" ] && [ ! -e "$local_dir/toolchain" ]; then return; fi
+  version=$(pulumi_version)
+  if [ -s "$local_dir/toolchain" ] && [ -x "$(<"$local_dir/toolchain")/pulumi" ]; then
+    if [ ! -d "$local_dir/pulumi-home" ]; then return; fi
+  elif archive="https://get.pulumi.com/releases/sdk/pulumi-v$version-$(release_platform).tar.gz" &&
+    curl --fail --silent --location --connect-timeout 5 --output "$local_dir/pulumi.tar.gz" "$archive"; then
+    say "using the release of pulumi $version"
+    rm -rf "$local_dir/release"
+    mkdir -p "$local_dir/release"
+    tar -xzf "$local_dir/pulumi.tar.gz" -C "$local_dir/release"
+    rm "$local_dir/pulumi.tar.gz"
+    printf '%s' "$local_dir/release/pulumi" >"$local_dir/toolchain"
+    return
+  else
+    say "pulumi is not installed and its releases cannot be reached:" \
+      "using the air-gapped kit's, with a stand-in for the Docker provider"
+  fi
+  airgap/kit toolchain
+  airgap/kit path >"$local_dir/toolchain"
+  airgap/kit provider "$local_dir/pulumi-home" "$root/.venv/bin/python"
+}
+
+release_platform() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo linux-x64 ;;
+    Linux-aarch64) echo linux-arm64 ;;
+    Darwin-x86_64) echo darwin-x64 ;;
+    Darwin-arm64) echo darwin-arm64 ;;
+    *) echo unknown ;;
+  esac
+}
+
+# An original image that is there, or can be pulled, or the kit's.
+setup_images() {
+  local marker=$local_dir/images-from-kit
+  if [ ! -e "$marker" ]; then
+    if docker image inspect splitgraph/seafowl:0.5.8 >/dev/null 2>&1 ||
+      timeout 600 docker pull --quiet splitgraph/seafowl:0.5.8 >/dev/null 2>&1; then
+      return
+    fi
+    say "no container registry can be reached: using the air-gapped kit's images;" \
+      "Seafowl is a stand-in ($(standin_image))"
+  fi
+  airgap/kit images
+  touch "$marker"
+}
+
+standin_image() { printf 'seafowl-standin:%s' "$(cat airgap/seafowl_standin/VERSION)"; }
+
+setup_stack() {
+  local stack=${PULUMI_STACK:-dev}
+  local config=$local_dir/Pulumi.$stack.yaml
+  local images=()
+  if [ -e "$local_dir/images-from-kit" ]; then images=(--image "seafowl=$(standin_image)"); fi
+  if [ -z "${PULUMI_CONFIG_PASSPHRASE+set}" ] && [ -z "${PULUMI_CONFIG_PASSPHRASE_FILE:-}" ] &&
+    [ ! -s "$local_dir/passphrase" ]; then
+    if [ -d "$local_dir/state/.pulumi/stacks" ]; then
+      fail "the stack's state is there, but its passphrase ($local_dir/passphrase) is not: put it back." \
+        "Without it the state's credentials cannot be read. (To start anew: docker rm the stack's containers," \
+        "then remove $local_dir)"
+    fi
+    (umask 077 && head -c 32 /dev/urandom | base64 >"$local_dir/passphrase")
+  fi
+  # shellcheck source=ops/env.sh
+  source ops/env.sh
+  case "$PULUMI_BACKEND_URL" in file://*) mkdir -p "${PULUMI_BACKEND_URL#file://}" ;; esac
+  if [ ! -e "$config" ]; then
+    # In a folder with a copy of the project: `stack init` writes the encryption salt beside Pulumi.yaml.
+    local init=$local_dir/init
+    rm -rf "$init"
+    mkdir -p "$init"
+    cp Pulumi.yaml "$init/"
+    if ! pulumi -C "$init" stack select "$stack" >/dev/null 2>&1; then
+      say "making stack $stack"
+      pulumi -C "$init" stack init "$stack" >/dev/null
+    fi
+    if [ -e "$init/Pulumi.$stack.yaml" ]; then cp "$init/Pulumi.$stack.yaml" "$config"; fi
+    rm -rf "$init"
+  fi
+  .venv/bin/python ops/local_config.py "Pulumi.$stack.yaml" "$config" "${images[@]}"
+}
+
+if [ $# = 0 ]; then set -- docker python toolchain images stack; fi
+for step in "$@"; do "setup_$step"; done
