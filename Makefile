@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine constraints
 
 ENV = source ops/env.sh
 
@@ -39,6 +39,12 @@ unit: ## tests that need nothing but Python (seconds)
 
 e2e: setup ## tests with the real engine and real containers (minutes)
 	@$(ENV); python -m pytest tests/e2e
+
+bench-engine: setup ## what the engine takes: the figures of the README
+	@$(ENV); python -m bench.engine
+
+docs: ## write the config reference into README.md
+	@.venv/bin/python -m ops.config_reference
 
 test: lint unit e2e ## every test
 

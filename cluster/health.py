@@ -5,6 +5,7 @@ done on the next run. So the program declares containers without waiting, and lo
 when nothing changed, and before any reader that was replaced is deleted.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,13 +41,24 @@ class Member:
     container_id: str
 
 
+@dataclass(frozen=True)
+class Routing:
+    """How to see that the ingress reaches the readers."""
+
+    ingress: Member
+    readers: Sequence[Member]
+    command: str
+    """Shell command in the ingress that asks some reader, and prints `X-Upstream: <its address>:<port>`."""
+
+
 def await_healthy(
     host: DockerHost,
     members: Sequence[Member],
+    routing: Routing,
     report: Callable[[str], None],
     patience: Patience | None = None,
 ) -> None:
-    """Return once every one of `members` is healthy.
+    """Return once every one of `members` is healthy, and the ingress has had an answer from every new reader.
 
     They are waited for in their order, so give what others need first. `report` is told, once each, what is waited
     for. Raises `ClusterError` with the last log lines of the first that does not become healthy.
@@ -55,10 +67,13 @@ def await_healthy(
     with Engine(host) as engine:
         # One call, however many there are: all that an `up` without a change costs.
         healthy = {container["Id"] for container in engine.containers(health="healthy")}
-        for member in members:
-            if member.container_id not in healthy:
-                report(f"waiting for {member.name} to be healthy")
-                _await_one(engine, member, patience)
+        awaited = [member for member in members if member.container_id not in healthy]
+        for member in awaited:
+            report(f"waiting for {member.name} to be healthy")
+            _await_one(engine, member, patience)
+        if any(member in routing.readers or member == routing.ingress for member in awaited):
+            report("waiting for the ingress to reach every reader")
+            _await_routes(engine, routing, patience)
 
 
 def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
@@ -70,13 +85,38 @@ def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
                 f"{member.name}: its container {member.container_id[:12]} is gone; somebody removed it. "
                 "Run `pulumi up --refresh`: it is made again."
             )
-        status: str = container["State"]["Status"]
-        if status == "running" and _passes_its_check(engine, container):
+        if is_healthy(engine, container):
             return
         why = _lost(container, time.monotonic() - began, patience)
         if why is not None:
             raise _not_healthy(engine, member, container, why)
         time.sleep(_POLL_SECONDS)
+
+
+def _await_routes(engine: Engine, routing: Routing, patience: Patience) -> None:
+    """NGINX leaves out for two seconds a reader that it met before it served. Those that are replaced go after this."""
+    began = time.monotonic()
+    missing = {address: reader for reader in routing.readers for address in _addresses(engine, reader, routing.ingress)}
+    ask = f"for i in $(seq {2 * len(missing)}); do {routing.command}; done"
+    while missing:
+        answer = engine.run(routing.ingress.container_id, ["/bin/sh", "-c", ask])
+        for address in re.findall(r"^X-Upstream: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
+            missing.pop(address.strip("[]"), None)
+        if missing and time.monotonic() - began >= patience.unhealthy:
+            names = ", ".join(sorted(reader.name for reader in missing.values()))
+            raise ClusterError(
+                f"ingress: it does not reach {names}, though healthy. `docker logs` of the ingress's container says "
+                "what NGINX finds. What runs keeps running."
+            )
+
+
+def _addresses(engine: Engine, member: Member, neighbour: Member) -> list[str]:
+    """Addresses of `member` on the networks that it shares with `neighbour`."""
+    mine, theirs = (
+        (engine.inspect(one.container_id) or {}).get("NetworkSettings", {}).get("Networks", {})
+        for one in (member, neighbour)
+    )
+    return [network["IPAddress"] for name, network in mine.items() if name in theirs]
 
 
 def _lost(container: dict[str, Any], waited: float, patience: Patience) -> str | None:
@@ -94,8 +134,10 @@ def _lost(container: dict[str, Any], waited: float, patience: Patience) -> str |
     return None
 
 
-def _passes_its_check(engine: Engine, container: dict[str, Any]) -> bool:
-    """Run the container's own health check now, instead of waiting for Docker's next turn in up to five seconds."""
+def is_healthy(engine: Engine, container: dict[str, Any]) -> bool:
+    """Whether a container passes its own health check now: Docker's next turn may be five seconds away."""
+    if container["State"]["Status"] != "running":
+        return False
     kind, *test = container["Config"]["Healthcheck"]["Test"]
     result = engine.run(container["Id"], ["/bin/sh", "-c", *test] if kind == "CMD-SHELL" else test)
     return result is not None and result[0] == 0

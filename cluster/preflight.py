@@ -96,6 +96,6 @@ def check_deployment(host: DockerHost, project: str, stack: str, deployment: str
         raise ClusterError(
             f"Another deployment of stack {stack!r} runs on this Docker host, which this stack's state does not know: "
             f"{names}. Two writers on one catalog would destroy it, so nothing was changed. Use another stack name, "
-            f"or, if those containers are left over from a state that is gone, remove them (volumes and their data stay): "
+            "or, if those are left over from a state that is gone, remove them (volumes and their data stay): "
             f"docker rm -f {names}"
         )

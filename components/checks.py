@@ -8,11 +8,15 @@ import secrets
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_docker as docker
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Member, await_healthy
+from cluster.health import Member, Routing, await_healthy
 from cluster.preflight import check_deployment
+from components.ingress import Ingress
+from components.object_store import ObjectStore
+from components.seafowl_reader_pool import SeafowlReaderPool
+from components.seafowl_writer import SeafowlWriter
+from config.nginx import ANSWERING_READER
 
 
 def deployment_id(host: DockerHost) -> pulumi.Output[str]:
@@ -37,19 +41,39 @@ def deployment_id(host: DockerHost) -> pulumi.Output[str]:
     return stash.output.apply(checked)
 
 
-def when_healthy(host: DockerHost, containers: Sequence[tuple[str, docker.Container]]) -> pulumi.Output[None]:
-    """Resolves once all containers are healthy, looked at in the order given; fails the `up` where one is not.
+def when_healthy(
+    host: DockerHost,
+    object_store: ObjectStore,
+    writer: SeafowlWriter,
+    readers: SeafowlReaderPool,
+    ingress: Ingress,
+) -> pulumi.Output[None]:
+    """Resolves once the whole cluster is healthy and answers through the ingress; fails the `up` where it does not.
 
     Runs at every `up`, also when nothing changed. A preview has no containers to look at.
     """
+    parts = [*object_store.containers, writer.container, *readers.containers, ingress.container]
+    names = [
+        *("object-store" for _ in object_store.containers),
+        "writer-0",
+        *(f"reader-{index}" for index in range(len(readers.containers))),
+        "ingress",
+    ]
 
     async def look(ids: Sequence[str]) -> None:
         if pulumi.runtime.is_dry_run():
             return
-        members = [Member(name, container_id) for (name, _), container_id in zip(containers, ids, strict=True)]
+        members = [Member(name, container_id) for name, container_id in zip(names, ids, strict=True)]
+        routing = Routing(
+            ingress=members[-1],
+            readers=[member for member in members if member.name.startswith("reader-")],
+            command=ANSWERING_READER,
+        )
         try:
-            await asyncio.to_thread(await_healthy, host, members, lambda text: pulumi.log.info(text, ephemeral=True))
+            await asyncio.to_thread(
+                await_healthy, host, members, routing, lambda text: pulumi.log.info(text, ephemeral=True)
+            )
         except ClusterError as error:
             raise pulumi.RunError(str(error)) from None
 
-    return pulumi.Output.all(*(container.id for _, container in containers)).apply(look)
+    return pulumi.Output.all(*(part.id for part in parts)).apply(look)

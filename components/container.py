@@ -21,14 +21,23 @@ def data_volume_name(part: str) -> str:
     return f"{pulumi.get_project()}-{pulumi.get_stack()}-{part}"
 
 
-def data_volume(name: str, physical_name: str, role: str, retain: bool, parent: pulumi.Resource) -> docker.Volume:
+def data_volume(
+    name: str,
+    *,
+    physical_name: str,
+    role: str,
+    retain: bool,
+    deployment: pulumi.Input[str],
+    parent: pulumi.Resource,
+) -> docker.Volume:
     """A volume that holds data.
 
     With `retain`, `destroy` leaves it. The name is fixed, so a replacement must delete the old volume first.
     """
     return docker.Volume(
         name,
-        name=physical_name,
+        # Known once it is known that no other deployment has this stack's volumes (`components.checks`).
+        name=pulumi.Output.from_input(deployment).apply(lambda _: physical_name),
         labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in sorted(stack_labels(role).items())],
         opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=retain, delete_before_replace=True),
     )

@@ -73,9 +73,10 @@ class ObjectStore(pulumi.ComponentResource):
         )
         volume = data_volume(
             f"{name}-data",
-            minio.volume or data_volume_name("object-store"),
-            "object-store",
-            args.retain_data,
+            physical_name=minio.volume or data_volume_name("object-store"),
+            role="object-store",
+            retain=args.retain_data,
+            deployment=args.deployment,
             parent=self,
         )
         spec = ContainerSpec(

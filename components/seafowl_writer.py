@@ -22,9 +22,10 @@ class SeafowlWriter(pulumi.ComponentResource):
         member = f"{name}-0"
         self.catalog = data_volume(
             f"{member}-catalog",
-            data_volume_name(f"{member}-catalog"),
-            "writer",
-            args.settings.retain_data,
+            physical_name=data_volume_name(f"{member}-catalog"),
+            role="writer",
+            retain=args.settings.retain_data,
+            deployment=args.deployment,
             parent=self,
         )
         place = NodePlace(

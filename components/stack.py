@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_docker as docker
 
+from cluster.labels import DEPLOYMENT
 from components.checks import deployment_id, when_healthy
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
@@ -18,9 +19,9 @@ def declare(config: StackConfig) -> None:
     """Declare every resource and output of the stack."""
     settings = config.settings
     deployment = deployment_id(config.docker)
-    front = _network("front", internal=False)
+    front = _network("front", deployment, internal=False)
     # MinIO, LiteFS and what they hold: no way out of it, and none in but through the nodes.
-    back = _network("back", internal=True)
+    back = _network("back", deployment, internal=True)
 
     object_store = ObjectStore(
         "object-store",
@@ -57,26 +58,19 @@ def declare(config: StackConfig) -> None:
         ),
     )
 
-    when_healthy(
-        config.docker,
-        [
-            *((f"object-store-{index}", container) for index, container in enumerate(object_store.containers)),
-            ("writer-0", writer.container),
-            *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
-            ("ingress", ingress.container),
-        ],
-    )
+    when_healthy(config.docker, object_store, writer, readers, ingress)
     pulumi.export("queryUrl", f"{ingress.url}/q")
     pulumi.export("writeUrl", f"{ingress.url}/w/q")
     pulumi.export("readers", settings.readers)
     pulumi.export("versions", _versions(settings.images, own_store=settings.object_store.minio is not None))
 
 
-def _network(name: str, internal: bool) -> docker.Network:
+def _network(name: str, deployment: pulumi.Input[str], internal: bool) -> docker.Network:
+    labels = {**stack_labels(name), DEPLOYMENT: deployment}
     return docker.Network(
         name,
         internal=internal,
-        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in sorted(stack_labels(name).items())],
+        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
     )
 
 

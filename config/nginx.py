@@ -10,6 +10,10 @@ from config.sizes import whole_mib
 HEALTHY = f"curl --fail --silent --output /dev/null http://127.0.0.1:{INGRESS_PORT}/ingress/healthz"
 
 
+ANSWERING_READER = f"curl --silent --output /dev/null --dump-header - http://127.0.0.1:{INGRESS_PORT}/ingress/reader"
+"""Shell command inside the ingress that asks some reader and prints its address in a header, `X-Upstream`."""
+
+
 def render_nginx_conf(ingress: IngressSettings) -> str:
     """The whole nginx.conf, as text."""
     return f"""worker_processes auto;
@@ -46,6 +50,12 @@ http {{
         server {WRITERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
         keepalive 16;
     }}
+
+    # The address of a reader that is gone neither answers nor refuses.
+    proxy_connect_timeout 1s;
+    proxy_read_timeout 300s;
+    proxy_send_timeout 300s;
+    proxy_next_upstream error timeout http_502 http_503 non_idempotent;
 
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -85,13 +95,27 @@ http {{
         # Everything else: to any reader, and to another one where the first does not answer (readers only read).
         location / {{
             proxy_pass http://readers;
-            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+            error_page 502 504 = @readers_of_now;
+        }}
+
+        # NGINX gives a request up when the list of readers changes under it: it starts anew with the new list.
+        location @readers_of_now {{
+            proxy_pass http://readers;
         }}
 
         location = /ingress/healthz {{
             access_log off;
             default_type text/plain;
             return 200 "ok\\n";
+        }}
+
+        # Which reader answers: for whoever is inside this container, to see that all readers are reached.
+        location = /ingress/reader {{
+            access_log off;
+            allow 127.0.0.1;
+            deny all;
+            proxy_pass http://readers/healthz;
+            add_header X-Upstream $upstream_addr;
         }}
     }}
 }}

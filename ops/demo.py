@@ -92,7 +92,7 @@ def _load_cambridge(stack: RunningStack) -> Loaded:
         f"arrow_cast({name}, 'Timestamp(Microsecond, None)') AS {name}" if kind == "TIMESTAMP" else name
         for name, kind in columns.items()
     )
-    # External tables live in one process's memory, under a name that stays taken: one request makes, reads and drops it.
+    # External tables live in one process's memory, under a name that stays taken: one request makes and drops it.
     _write(
         stack,
         f"DROP TABLE IF EXISTS {table}; DROP TABLE IF EXISTS staging.{table};"
@@ -187,10 +187,10 @@ def _answerers(stack: RunningStack, request_ids: list[str]) -> str:
         }
         (ingress,) = (c for c in containers if c["Config"]["Labels"][labels.ROLE] == "ingress")
         lines = engine.log_lines(ingress["Id"], 1000)
-    counted: Counter[str] = Counter()
+    counted = Counter[str]()
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry: dict[str, str] = json.loads(line)
         except json.JSONDecodeError:
             # NGINX's own messages are no JSON.
             continue

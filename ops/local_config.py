@@ -9,11 +9,15 @@ encryption salt, the air-gapped kit's images) stays.
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 _IMAGES = "seafowl:images"
+
+
+class ConfigFileError(Exception):
+    """A config file cannot be read as one."""
 
 
 def carried_over(base: dict[str, Any], tracked: dict[str, Any], copy: dict[str, Any]) -> dict[str, Any]:
@@ -41,8 +45,8 @@ def main() -> int:
     try:
         tracked = _load(arguments.tracked)
         document = _load(arguments.copy)
-    except yaml.YAMLError as error:
-        print(f"error: {_where(error, arguments.tracked)}. Nothing was changed.", file=sys.stderr)
+    except ConfigFileError as error:
+        print(f"error: {error}. Nothing was changed.", file=sys.stderr)
         return 1
     config: dict[str, Any] = carried_over(
         _load(seen).get("config") or {}, tracked.get("config") or {}, document.get("config") or {}
@@ -64,18 +68,16 @@ def main() -> int:
 def _load(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    document = yaml.safe_load(path.read_text()) or {}
+    try:
+        document: Any = yaml.safe_load(path.read_text()) or {}
+    except yaml.MarkedYAMLError as error:
+        # Without the line's text, which may hold a secret.
+        mark = error.problem_mark
+        where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigFileError(f"{path} is not YAML: {error.problem}{where}") from None
     if not isinstance(document, dict):
-        raise yaml.YAMLError(f"{path.name} holds no map of keys")
-    return document
-
-
-def _where(error: yaml.YAMLError, path: Path) -> str:
-    """Where the file is no YAML: line and column, without the line's text, which may hold a secret."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return f"{path.name} is no YAML config: {error}"
-    return f"{path.name} is not YAML: {getattr(error, 'problem', '')} in line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigFileError(f"{path} holds no map of keys")
+    return cast(dict[str, Any], document)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cluster import labels
 from cluster.engine import ClusterError, Engine
+from cluster.health import is_healthy
 from config.layout import CATALOG_FILE, LITEFS_PORT
 from config.litefs import REPLICATION_NETWORK_ENV
 from ops.running import current_stack, member_name, members
@@ -30,7 +31,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     table = Table(title=f"{stack.project}-{stack.name} at {stack.outputs['queryUrl'].removesuffix('/q')}")
-    for heading in ("part", "health", "replication", "position", "memory", "image", "container"):
+    for heading in ("part", "health", "replication", "transaction", "memory", "container"):
         table.add_column(heading, justify="right" if heading == "memory" else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
@@ -47,7 +48,7 @@ def main() -> int:
 def _row(engine: Engine) -> Callable[[dict[str, Any]], tuple[str, ...]]:
     def row(container: dict[str, Any]) -> tuple[str, ...]:
         state: dict[str, Any] = container["State"]
-        health = state.get("Health", {}).get("Status", "") if state["Running"] else state["Status"]
+        health = "healthy" if is_healthy(engine, container) else _unwell(state)
         role, position = _replication(engine, container)
         return (
             member_name(container),
@@ -55,7 +56,6 @@ def _row(engine: Engine) -> Callable[[dict[str, Any]], tuple[str, ...]]:
             role,
             position,
             _mebibytes(engine.memory(container["Id"])) if state["Running"] else "",
-            container["Config"]["Image"][:19],
             container["Name"].lstrip("/"),
         )
 
@@ -63,18 +63,24 @@ def _row(engine: Engine) -> Callable[[dict[str, Any]], tuple[str, ...]]:
 
 
 def _replication(engine: Engine, container: dict[str, Any]) -> tuple[str, str]:
-    """LiteFS's role of a node, and the position of its catalog: equal positions, equal catalogs."""
+    """LiteFS's role of a node, and the last transaction of its catalog: equal numbers, equal catalogs."""
     if container["Config"]["Labels"][labels.ROLE] not in ("writer", "reader") or not container["State"]["Running"]:
         return "", ""
     result = engine.run(container["Id"], ["/bin/sh", "-c", _INFO])
     if result is None or result[0] != 0:
         return "LiteFS does not answer", ""
     text, _, position = result[1].strip().rpartition("\n")
+    # `<transaction>/<checksum>`, in hexadecimal.
+    transaction = str(int(position.partition("/")[0], 16))
     info: dict[str, Any] = json.loads(text)
     if info["isPrimary"]:
-        return "primary", position
+        return "primary", transaction
     primary = info.get("primary", {}).get("hostname")
-    return f"replica of {primary}" if primary else "not connected", position
+    return f"replica of {primary}" if primary else "not connected", transaction
+
+
+def _unwell(state: dict[str, Any]) -> str:
+    return state.get("Health", {}).get("Status", "unhealthy") if state["Running"] else state["Status"]
 
 
 def _mebibytes(size: int) -> str:

@@ -32,7 +32,7 @@ def pack(context: str, dockerfile: str, target: IO[bytes]) -> str:
     """Writes the context as a tar archive owned by root; gives the Dockerfile's path inside it."""
     inside = os.path.relpath(dockerfile, context)
     with tarfile.open(fileobj=target, mode="w") as tar:
-        for path in files(context, dockerfile):
+        for path in _entries(context, dockerfile):
             tar.add(Path(context, path), arcname=path, recursive=False, filter=_owned_by_root)
         if inside.startswith("..") or inside not in tar.getnames():
             inside = ".dockerfile.outside" if inside.startswith("..") else inside
@@ -42,18 +42,30 @@ def pack(context: str, dockerfile: str, target: IO[bytes]) -> str:
 
 def files(context: str, dockerfile: str) -> Iterator[str]:
     """The paths of the files that belong to the context, relative to it, in a fixed order."""
+    for path in _entries(context, dockerfile):
+        entry = Path(context, path)
+        if entry.is_symlink() or not entry.is_dir():
+            yield path
+
+
+def _entries(context: str, dockerfile: str) -> Iterator[str]:
+    """The files and folders."""
     rules = _rules(context, dockerfile)
     brings_back = any(not excludes for _, excludes in rules)
     for folder, folders, names in os.walk(context):
         relative = PurePosixPath(os.path.relpath(folder, context))
-        links = [name for name in folders if Path(folder, name).is_symlink()]
         if not brings_back:
             folders[:] = [name for name in folders if not _ignored(str(relative / name), rules)]
         folders.sort()
-        for name in sorted([*names, *links]):
+        for name in sorted([*names, *folders]):
             path = str(relative / name)
-            if not _ignored(path, rules) and not stat.S_ISSOCK(Path(folder, name).lstat().st_mode):
+            if not _ignored(path, rules) and _is_packed(Path(folder, name).lstat().st_mode):
                 yield path
+
+
+def _is_packed(mode: int) -> bool:
+    """Sockets, pipes and devices are no part of a context."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
 
 
 def _of_content(path: Path) -> bytes:

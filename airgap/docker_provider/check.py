@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .fields import Field, Table, is_zero
-from .plain import UNKNOWN, Props
+from .plain import UNKNOWN, Props, is_map
 from .tables import AUTONAMED, TABLES
 
 DEFAULTS = "__defaults"
 """The original's list, in each object, of the properties that it filled in."""
 
 _LONGEST_NAME = 255
+_TEXT = Field("text")
 _KINDS: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "whole": (int,),
@@ -120,14 +121,17 @@ def _value(shape: Field, value: Any, path: str, where: str, checked: Checked) ->
     if not isinstance(value, _KINDS[shape.shape]) or (shape.shape == "whole" and isinstance(value, bool)):
         checked.failures.append((path, f"{where}: input `{path}` must be {_WORDS.get(shape.shape, 'a list')}"))
         return value
+    if shape.shape in ("list", "set", "map"):
+        return _elements(shape, value, path, where, checked)
     problem = shape.problem(value) if shape.problem else None
     if problem:
         checked.failures.append((path, f"{where}: input `{path}` {problem}"))
-    if shape.shape == "object":
-        return _complete(shape.fields, value, path, where, checked)
-    if shape.shape in ("list", "set") and shape.fields:
-        return [
-            element if element == UNKNOWN else _complete(shape.fields, element, f"{path}[{index}]", where, checked)
-            for index, element in enumerate(value)
-        ]
-    return value
+    return _complete(shape.fields, value, path, where, checked) if shape.shape == "object" else value
+
+
+def _elements(shape: Field, value: Any, path: str, where: str, checked: Checked) -> Any:
+    """The elements of a list, set or map, each of which is an object or a text."""
+    if is_map(value):
+        return {key: _value(_TEXT, item, f"{path}.{key}", where, checked) for key, item in value.items()}
+    element = Field("object", fields=shape.fields) if shape.fields else _TEXT
+    return [_value(element, item, f"{path}[{index}]", where, checked) for index, item in enumerate(value)]

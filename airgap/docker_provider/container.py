@@ -7,7 +7,7 @@ from . import uploads
 from .container_spec import UPDATABLE, create_body, update_arguments
 from .container_state import state_of
 from .container_table import CONTAINER
-from .docker_library import docker
+from .docker_library import failures
 from .errors import PartlyCreatedError, ProviderError
 from .fields import same
 from .plain import Props, listed
@@ -18,6 +18,8 @@ from .state import created, inputs_after_read, planned
 _GONE = ("No such container", "is already in progress")
 _NEVER = "0001-01-01"
 _REMOVAL_SECONDS = 30
+_SETTLING_SECONDS = 0.25
+"""Docker takes a moment to notice an exit; the original looks after 0.1 s."""
 
 
 class Container:
@@ -108,7 +110,7 @@ def _bring_up(operation: Operation, container_id: str) -> str | None:
 def _connect(api: Any, container_id: str, networks: list[Props]) -> None:
     try:
         api.disconnect_container_from_network(container_id, "bridge")
-    except docker().errors.DockerException as error:
+    except failures() as error:
         if "is not connected to" not in explanation(error):
             raise ProviderError(f"Unable to disconnect the default network: {explanation(error)}") from error
     for network in sorted(networks, key=lambda item: str(item["name"])):
@@ -160,6 +162,8 @@ def _running(operation: Operation, container_id: str) -> Props:
     """Docker's description of the container, once it runs or need not. Removes it when it exited at once."""
     inputs = operation.inputs
     deadline = time.monotonic() + inputs["containerReadRefreshTimeoutMilliseconds"] / 1000
+    if inputs.get("start") and inputs.get("mustRun") and not inputs.get("wait"):
+        operation.pause(_SETTLING_SECONDS, deadline)
     while True:
         _stop_if_cancelled(operation)
         with failing("Unable to read container"):
@@ -179,7 +183,7 @@ def _remove(operation: Operation, container_id: str, state: Props) -> None:
         if not state.get("attach"):
             api.stop(container_id, timeout=state.get("destroyGraceSeconds") or 0)
         api.remove_container(container_id, v=bool(state.get("removeVolumes", True)), force=True)
-    except docker().errors.DockerException as error:
+    except failures() as error:
         if not any(word in explanation(error) for word in _GONE):
             raise ProviderError(f"Error deleting container {container_id}: {explanation(error)}") from error
     deadline = time.monotonic() + _REMOVAL_SECONDS

@@ -16,3 +16,8 @@ def docker() -> Any:
         for part in ("errors", "tls", "utils"):
             importlib.import_module(f"docker.{part}")
         return importlib.import_module("docker")
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a call of Docker can raise: its own errors, and those of a connection that breaks."""
+    return (docker().errors.DockerException, OSError)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from .docker_library import docker
+from .docker_library import docker, failures
 from .errors import ProviderError
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -31,9 +31,11 @@ class Settings:
 
 def settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """The settings from the provider's config, else from the environment as Docker's own client reads it."""
+    host = str(args.get("host") or environment.get("DOCKER_HOST") or DEFAULT_HOST)
+    cert_path = str(args.get("certPath") or environment.get("DOCKER_CERT_PATH") or "")
     return Settings(
-        host=str(args.get("host") or environment.get("DOCKER_HOST") or DEFAULT_HOST),
-        cert_path=str(args.get("certPath") or environment.get("DOCKER_CERT_PATH") or ""),
+        host=host,
+        cert_path=cert_path if host.startswith("tcp://") else "",
         daemon_check=str(args.get("disableDockerDaemonCheck", False)).lower() != "true",
     )
 
@@ -55,7 +57,7 @@ class Engine:
                 self.api.ping()
             else:
                 _ping(address)
-        except OSError as error:
+        except failures() as error:
             raise ProviderError(self._unreachable(error)) from error
 
     @property
@@ -76,7 +78,7 @@ class Engine:
                 tls=_tls(self.settings.cert_path) if self.settings.cert_path else False,
                 use_ssh_client=self.settings.host.startswith("ssh://"),
             )
-        except library.errors.DockerException as error:
+        except failures() as error:
             raise ProviderError(self._unreachable(error)) from error
 
     def _unreachable(self, error: Exception) -> str:

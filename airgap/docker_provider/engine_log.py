@@ -5,13 +5,17 @@ import threading
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+from . import protocol
+
+_TIMEOUT_SECONDS = 5
 
 
 class EngineLog:
-    """A connection to the engine, made at the first line."""
+    """A connection to Pulumi's engine, made at the first line."""
 
     def __init__(self, address: str) -> None:
+        """Connects to nothing yet."""
         self._address = address
         self._lock = threading.Lock()
         self._stub: Any = None
@@ -20,7 +24,6 @@ class EngineLog:
         """Shows a passing line; an engine that is gone is no error."""
         with self._lock:
             if self._stub is None:
-                self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(self._address))
-        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True)
+                self._stub = protocol.engine_stub(grpc.insecure_channel(self._address))
         with contextlib.suppress(grpc.RpcError):
-            self._stub.Log(request, timeout=5)
+            self._stub.Log(protocol.log_request(urn, line), timeout=_TIMEOUT_SECONDS)

@@ -1,13 +1,10 @@
 """Image: built from a context with Docker's classic builder. Deleting it leaves the image, as the original does."""
 
 import os
-import platform
 import tempfile
 from collections import deque
 from pathlib import Path
 from typing import Any
-
-from pulumi.provider.experimental.property_value import PropertyValue
 
 from . import build_context
 from .check import Checked
@@ -15,7 +12,6 @@ from .diff import Difference
 from .errors import ProviderError
 from .plain import UNKNOWN, Props, contains_unknown, listed
 from .resource import Operation, failing
-from .values import wrapped
 
 _INPUTS = ("imageName", "build", "buildOnPreview", "skipPush")
 _BUILD_INPUTS = (
@@ -30,6 +26,9 @@ _BUILD_INPUTS = (
     "contextDigest",
 )
 _KEPT_LINES = 20
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+"""How Pulumi's protocol marks a secret."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -54,7 +53,7 @@ def check(name: str, new_inputs: Props) -> Checked:
         checked.failures.append(("skipPush", reason))
     if not checked.failures:
         filled = {key: value for key, value in build.items() if value is not None}
-        filled.setdefault("platform", f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}")
+        filled.setdefault("platform", f"linux/{_ARCHITECTURES.get(os.uname().machine, os.uname().machine)}")
         filled["contextDigest"] = _digest(filled, checked)
         inputs["build"] = filled
     return checked
@@ -146,9 +145,9 @@ def _outputs(inputs: Props) -> Props:
     }
 
 
-def _secret(inputs: Props) -> PropertyValue:
+def _secret(inputs: Props) -> Props:
     """The original keeps the inputs in the state as a secret: a build argument may be one."""
-    return wrapped(inputs).with_secret(True)
+    return {_SIGNATURE: _SECRET, "value": inputs}
 
 
 def _build(operation: Operation) -> None:

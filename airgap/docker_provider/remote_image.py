@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .docker_library import docker
+from .docker_library import docker, failures
 from .errors import ProviderError
 from .plain import Props
 from .resource import Operation, explanation, failing, found
@@ -44,7 +44,7 @@ class RemoteImage:
             operation.api.remove_image(operation.state["name"], force=bool(operation.state.get("forceRemove")))
         except library.errors.NotFound:
             return
-        except library.errors.DockerException as error:
+        except failures() as error:
             raise ProviderError(f"Unable to remove Docker image: {explanation(error)}") from error
 
 

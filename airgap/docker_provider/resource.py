@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .docker_library import docker
+from .docker_library import docker, failures
 from .engine import Engine
 from .errors import ProviderError
 from .plain import Props
@@ -60,10 +60,9 @@ class Resource(Protocol):
 @contextmanager
 def failing(what: str) -> Generator[None]:
     """Turns Docker's own error into `what: <its explanation>`."""
-    library = docker()
     try:
         yield
-    except library.errors.DockerException as error:
+    except failures() as error:
         raise ProviderError(f"{what}: {explanation(error)}") from error
 
 
@@ -90,7 +89,7 @@ def remove_when_free(operation: Operation, remove: Callable[[str], Any], what: s
             remove(operation.resource_id)
         except library.errors.NotFound:
             return
-        except library.errors.DockerException as error:
+        except failures() as error:
             if busy not in explanation(error) or not operation.pause(0.5, deadline):
                 raise ProviderError(f"Unable to delete {what}: {explanation(error)}") from error
         else:

@@ -144,7 +144,6 @@ make_toolchain() {
   assemble_toolchain
   local name
   for name in "${server_parts[@]}"; do need_part "$name"; done
-  say "toolchain ready in $(toolchain_bin)"
 }
 
 print_toolchain_path() {
@@ -163,7 +162,7 @@ place_provider() {
   cat >"$folder/pulumi-resource-docker" <<EOF
 #!/bin/sh
 # The air-gapped kit's stand-in for the Docker provider.
-PYTHONPATH='$(dirname "$kit_dir")' exec '$2' -m airgap.docker_provider "\$@"
+PYTHONPATH='$(dirname "$kit_dir")' exec '$2' -P -m airgap.docker_provider "\$@"
 EOF
   chmod +x "$folder/pulumi-resource-docker"
 }

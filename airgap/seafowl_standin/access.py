@@ -45,7 +45,7 @@ class AccessPolicy:
     def principal(self, authorization: str | None) -> Principal:
         """The sender of a request with this Authorization header; raises ApiError 400 or 401."""
         if authorization is None:
-            if self.read != ANY and self.write != ANY:
+            if ANY not in (self.read, self.write):
                 raise ApiError(401, "NEED_ACCESS_TOKEN")
             return Principal.ANONYMOUS
         if not authorization.startswith(BEARER_PREFIX):

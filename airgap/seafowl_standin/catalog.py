@@ -6,7 +6,7 @@ reader sees what the writer has changed.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -191,14 +191,17 @@ class Catalog:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect()
+            try:
+                connection = self._local.connection = self._connect()
+            except Fatal as error:
+                raise QueryError(str(error)) from error
         return connection
 
     def _connect(self) -> sqlite3.Connection:
         return journal.connect(self._settings, BUSY_TIMEOUT_S)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Generator[sqlite3.Connection]:
         with self._errors():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
@@ -210,7 +213,7 @@ class Catalog:
             connection.execute("COMMIT")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> Generator[None]:
         try:
             yield
         except sqlite3.Error as error:

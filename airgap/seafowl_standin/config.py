@@ -8,8 +8,9 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from .access import ANY, OFF, AccessPolicy
 from .errors import Fatal
@@ -71,22 +72,22 @@ class Http:
 
     bind_host: str = "127.0.0.1"
     bind_port: int = 8080
-    access: AccessPolicy = AccessPolicy()
+    access: AccessPolicy = field(default_factory=AccessPolicy)
     upload_data_max_length: int = 256
     cache_control: str = DEFAULT_CACHE_CONTROL
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the stand-in uses of seafowl.toml; `max_memory` in MB, `gc_interval` in hours, 0 for never."""
+    """What the stand-in uses of seafowl.toml; `gc_interval` in hours, 0 for never. `unused` names what it does not."""
 
     object_store: ObjectStore
     catalog: Catalog
     http: Http
     gc_interval: int = 0
     ssl_cert_file: str | None = None
-    max_memory: int | None = None
     temp_dir: str | None = None
+    unused: tuple[str, ...] = ()
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -103,12 +104,15 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def parse(document: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
     """Settings from a parsed TOML document with the environment laid over it; raises Fatal."""
     root = Section(_with_environment(document, environ), "")
+    misc, runtime = root.section("misc"), root.section("runtime")
     settings = Settings(
         object_store=_object_store(root),
         catalog=_catalog(root),
         http=_http(root.section("frontend")),
-        **_misc(root.section("misc")),
-        **_runtime(root.section("runtime")),
+        gc_interval=_gc_interval(misc),
+        ssl_cert_file=misc.text("ssl_cert_file"),
+        temp_dir=runtime.text("temp_dir"),
+        unused=_unused(misc, runtime),
     )
     if settings.catalog.in_memory != isinstance(settings.object_store, MemoryStore):
         raise Fatal(
@@ -128,16 +132,18 @@ def _with_environment(document: Mapping[str, object], environ: Mapping[str, str]
         target = merged
         for section in sections:
             inner = target.get(section)
-            if not isinstance(inner, dict):
-                inner = {}
-                target[section] = inner
-            target = inner
+            below = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+            target[section] = below
+            target = below
         target[key] = text
     return merged
 
 
 def _copy(table: Mapping[str, object]) -> dict[str, object]:
-    return {key: _copy(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {
+        key: _copy(cast("dict[str, object]", value)) if isinstance(value, dict) else value
+        for key, value in table.items()
+    }
 
 
 def _object_store(root: Section) -> ObjectStore:
@@ -216,28 +222,25 @@ def _header_value(section: Section, key: str, default: str) -> str:
     return default if value is None else value
 
 
-def _misc(section: Section) -> dict[str, object]:
-    gc_interval = section.integer("gc_interval", 0, 0, 2**16 - 1)
-    if gc_interval > MAX_GC_INTERVAL_HOURS:
+def _gc_interval(misc: Section) -> int:
+    interval = misc.integer("gc_interval", 0, 0, 2**16 - 1)
+    if interval > MAX_GC_INTERVAL_HOURS:
         raise Fatal(f"Error loading config: misc.gc_interval overflows above {MAX_GC_INTERVAL_HOURS} hours")
-    section.section("metrics").text("host")
-    _check_counts(section.section("metrics"), port=65535)
-    _check_counts(section, max_partition_size=2**32 - 1)
-    _check_counts(section.section("object_store_cache"), capacity=2**64 - 1, min_fetch_size=2**64 - 1, ttl=2**64 - 1)
-    return {
-        "gc_interval": gc_interval,
-        "ssl_cert_file": section.text("ssl_cert_file"),
-    }
+    return interval
 
 
-def _check_counts(section: Section, **maxima: int) -> None:
-    """Refuse wrong types in sections that the stand-in reads no value from."""
-    for key, maximum in maxima.items():
-        section.integer(key, 0, 0, maximum)
-
-
-def _runtime(section: Section) -> dict[str, object]:
-    max_memory = section.integer("max_memory", None, 0, 2**44)
-    if max_memory is not None and max_memory < MIN_MEMORY_MB:
+def _unused(misc: Section, runtime: Section) -> tuple[str, ...]:
+    """The settings that are given and do nothing here; wrong ones are refused all the same."""
+    metrics, cache = misc.section("metrics"), misc.section("object_store_cache")
+    metrics.text("host")
+    metrics.integer("port", 0, 0, 2**16 - 1)
+    misc.integer("max_partition_size", 0, 0, 2**32 - 1)
+    for key in ("capacity", "min_fetch_size", "ttl"):
+        cache.integer(key, 0, 0, 2**64 - 1)
+    if runtime.integer("max_memory", MIN_MEMORY_MB, 0, 2**64 - 1) < MIN_MEMORY_MB:
         raise Fatal(f"Error loading config: runtime.max_memory is too low (minimum {MIN_MEMORY_MB} MB)")
-    return {"max_memory": max_memory, "temp_dir": section.text("temp_dir")}
+    candidates = [
+        *((misc, key) for key in ("metrics", "object_store_cache", "max_partition_size")),
+        (runtime, "max_memory"),
+    ]
+    return tuple(section.path(key) for section, key in candidates if section.has(key))

@@ -10,7 +10,8 @@ MAX_AGE_S = 86400
 
 def preflight(request: Request) -> Response | None:
     """The answer to a preflight request, or None for any other request."""
-    if request.method != "OPTIONS" or "origin" not in request.headers:
+    origin = request.headers.get("origin")
+    if request.method != "OPTIONS" or origin is None:
         return None
     if request.headers.get("access-control-request-method") not in METHODS:
         return Response("CORS request forbidden: request-method not allowed", 403)
@@ -19,6 +20,7 @@ def preflight(request: Request) -> Response | None:
         return Response("CORS request forbidden: header not allowed", 403)
     return Response(
         headers={
+            "Access-Control-Allow-Origin": origin,
             "Access-Control-Allow-Headers": ", ".join(HEADERS),
             "Access-Control-Allow-Methods": ", ".join(METHODS),
             "Access-Control-Max-Age": str(MAX_AGE_S),
@@ -29,5 +31,5 @@ def preflight(request: Request) -> Response | None:
 def allow_origin(request: Request, response: Response) -> None:
     """Let the asking origin read this response."""
     origin = request.headers.get("origin")
-    if origin is not None and response.status_code != 403:
+    if origin is not None:
         response.headers["Access-Control-Allow-Origin"] = origin

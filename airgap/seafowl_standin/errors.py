@@ -43,5 +43,5 @@ def engine_error(error: BaseException) -> ApiError:
     """Turn an exception of datafusion or deltalake into an answer, without its Rust backtrace and colours."""
     if isinstance(error, ApiError):
         return error
-    text = COLOURS.sub("", str(error)).split("\n   0: ", 1)[0].removeprefix("DataFusion error: ").strip()
+    text = COLOURS.sub("", str(error)).split("\n   0: ", 1)[0].removeprefix("External error: ").strip()
     return QueryError(text or type(error).__name__)

@@ -1,98 +1,130 @@
 """External tables: files behind a URL, readable as `staging.<name>` in this process until they are dropped."""
 
+import shutil
+import tempfile
 import threading
 from dataclasses import dataclass
-from urllib.error import URLError
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from datafusion import SessionContext
-from datafusion.catalog import Table
-from datafusion.object_store import Http
+from .catalog import TableRef
+from .errors import QueryError, not_implemented, plan_error
+from .statements import STAGING_SCHEMA, Statement
+from .version import VERSION
 
-from .errors import QueryError, engine_error, plan_error
-from .scratch import scratch
-from .statements import STAGING_SCHEMA, Name, Statement
+if TYPE_CHECKING:
+    from .session import Session
 
-PROBE_TIMEOUT_S = 30
-SCRATCH_NAME = "external"
+TIMEOUT_S = 30
+NO_RANGES = "This server does not support byte range fetches"
+FORBIDDEN, PARTIAL_CONTENT = 403, 206
 
 
 @dataclass(frozen=True)
 class External:
-    """An external table, and the base of its URL where that is a web server."""
+    """An external table: its statement around the name, and the copy of its file where that came from the web."""
 
-    table: Table
-    base_url: str | None
+    head: str
+    tail: str
+    copy: IO[bytes] | None
+
+    def sql(self, name: str) -> str:
+        """The statement that makes the table under this name."""
+        return f"{self.head}{name}{self.tail}"
 
 
 class StagingArea:
-    """The external tables of the process, by database and name."""
+    """The external tables of the process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._externals: dict[tuple[str, str], External] = {}
+        self._externals: dict[TableRef, External] = {}
 
-    def tables(self, database: str) -> dict[str, Table]:
-        """The external tables that a statement in this database sees."""
-        with self._lock:
-            return {name: e.table for (owner, name), e in self._externals.items() if owner == database}
-
-    def register_stores(self, context: SessionContext) -> None:
-        """Make the web servers of all external tables known to a session."""
-        with self._lock:
-            bases = {external.base_url for external in self._externals.values()}
-        for base in bases:
-            if base is not None:
-                context.register_object_store(base, Http(base), None)
-
-    def create(self, database: str, statement: Statement) -> None:
-        """Run CREATE EXTERNAL TABLE; the name stays taken until it is dropped."""
-        name = staging_name(statement.target)
-        if (database, name) in self._externals:
+    def create(self, session: "Session", statement: Statement) -> None:
+        """Run CREATE EXTERNAL TABLE: copies the file, infers its columns. The name stays taken until dropped."""
+        table = _staged(session, statement)
+        if table in self._externals:
             if statement.if_not_exists:
                 return
-            raise QueryError(f"Execution error: Table '{STAGING_SCHEMA}.{name}' already exists")
-        base = _base_url(statement.location)
-        if base is not None:
-            _require_ranges(statement.location)
-        context = scratch()
-        if base is not None:
-            context.register_object_store(base, Http(base), None)
-        target = statement.target
-        sql = f"{statement.text[: target.start]}{SCRATCH_NAME}{statement.text[target.end :]}"
-        try:
-            context.sql(sql)
-            table = context.catalog().schema().table(SCRATCH_NAME)
-        except Exception as error:
-            raise engine_error(error) from error
+            raise QueryError(f"Execution error: Table '{STAGING_SCHEMA}.{table.table}' already exists")
+        external = _fetch(statement)
+        session.run(external.sql(session.make_place(table)))
         with self._lock:
-            self._externals[(database, name)] = External(table, base)
+            self._externals[table] = external
 
-    def drop(self, database: str, name: str) -> bool:
+    def get(self, table: TableRef) -> External | None:
+        """The external table of this name, if there is one."""
+        with self._lock:
+            return self._externals.get(table)
+
+    def drop(self, table: TableRef) -> bool:
         """Forget an external table; False where there is none."""
         with self._lock:
-            return self._externals.pop((database, name), None) is not None
+            external = self._externals.pop(table, None)
+        if external is not None and external.copy is not None:
+            external.copy.close()
+        return external is not None
 
 
-def staging_name(name: Name) -> str:
+def _staged(session: "Session", statement: Statement) -> TableRef:
     """The table's name in the staging schema, the only one that takes external tables."""
-    if len(name.parts) > 1 and name.parts[-2] != STAGING_SCHEMA:
+    name = statement.target
+    *place, table = name.parts
+    if place and place[-1] != STAGING_SCHEMA:
         raise plan_error(f"Can only create external tables in the {STAGING_SCHEMA} schema")
-    return name.parts[-1]
+    return TableRef(session.database, STAGING_SCHEMA, table)
 
 
-def _base_url(location: str) -> str | None:
-    parts = urlsplit(location)
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else None
+def _fetch(statement: Statement) -> External:
+    location = statement.file
+    text, name = statement.text, statement.target
+    scheme = urlsplit(location.text).scheme
+    copy: IO[bytes] | None = None
+    path = location.text
+    if scheme in ("http", "https"):
+        copy = _download(location.text)
+        path = copy.name
+    elif scheme not in ("", "file"):
+        raise not_implemented(f"CREATE EXTERNAL TABLE with a location of scheme {scheme}; use http, https or a path")
+    escaped = path.replace("'", "''")
+    tail = f"{text[name.end : location.start]}'{escaped}'{text[location.end :]}"
+    return External(text[: name.start], tail, copy)
 
 
-def _require_ranges(location: str) -> None:
-    """The original reads files in byte ranges and refuses servers that do not offer them."""
+def _download(url: str) -> IO[bytes]:
+    """A copy of the file. The original reads byte ranges and refuses servers without them, and so does this."""
+    suffix = PurePosixPath(urlsplit(url).path).suffix
+    copy = tempfile.NamedTemporaryFile(prefix="seafowl-external-", suffix=suffix)  # noqa: SIM115 - kept open
     try:
-        with urlopen(Request(location, method="HEAD"), timeout=PROBE_TIMEOUT_S) as response:
-            ranges = response.headers.get("Accept-Ranges", "")
-    except (URLError, OSError, ValueError) as error:
+        _require_ranges(url)
+        with urlopen(_request(url), timeout=TIMEOUT_S) as response:
+            shutil.copyfileobj(response, copy)
+        copy.flush()
+    except (OSError, ValueError) as error:
+        copy.close()
         raise QueryError(f"Object Store error: Generic http error: {error}") from error
-    if ranges.lower() != "bytes":
-        raise QueryError("Object Store error: Generic http error: This server does not support byte range fetches")
+    except QueryError:
+        copy.close()
+        raise
+    return copy
+
+
+def _require_ranges(url: str) -> None:
+    """Ask with HEAD; signed URLs of S3 refuse that and are asked for one byte instead."""
+    try:
+        with urlopen(_request(url, method="HEAD"), timeout=TIMEOUT_S) as response:
+            has_ranges = response.headers.get("Accept-Ranges", "").lower() == "bytes"
+    except HTTPError as error:
+        if error.code != FORBIDDEN:
+            raise
+        with urlopen(_request(url, headers={"Range": "bytes=0-0"}), timeout=TIMEOUT_S) as response:
+            has_ranges = response.status == PARTIAL_CONTENT
+    if not has_ranges:
+        raise QueryError(f"Object Store error: Generic http error: {NO_RANGES}")
+
+
+def _request(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> Request:
+    return Request(url, method=method, headers={"User-Agent": f"seafowl-standin/{VERSION}"} | (headers or {}))

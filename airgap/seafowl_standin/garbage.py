@@ -20,7 +20,7 @@ def collect(catalog: Catalog, store: ObjectStore, database: str | None = None) -
         try:
             store.remove(uuid)
             catalog.forget_dropped(uuid)
-        except Exception as error:  # noqa: BLE001 - whatever the store raises, serving goes on
+        except Exception as error:
             LOG.warning("Failed to remove the dropped table %s: %s", uuid, str(error).splitlines()[0])
         else:
             LOG.info("Removed the dropped table %s", uuid)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 from .catalog import Catalog
 from .config import Settings, load
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     set_up()
     # As the first process of a container this one would otherwise ignore the signal until it serves.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end)
     try:
         return _run(options.config_path, options.one_off)
     except Fatal as error:
@@ -37,13 +38,15 @@ def main(arguments: list[str]) -> int:
 def _run(config_path: Path, one_off: str | None) -> int:
     LOG.info("Starting %s", BANNER)
     settings = load(config_path)
+    if settings.unused:
+        LOG.warning("These settings do nothing in the stand-in: %s", ", ".join(settings.unused))
     _set_environment(settings)
     catalog = Catalog(settings.catalog)
     store = ObjectStore(settings.object_store)
     if one_off is not None:
         from .service import Service
 
-        answer = Service(settings, catalog, store).execute("default", one_off, may_read=True, may_write=True)
+        answer = Service(catalog, store).execute("default", one_off, may_read=True, may_write=True)
         for chunk in answer.chunks:
             sys.stdout.write(chunk.decode())
         return 0
@@ -53,12 +56,18 @@ def _run(config_path: Path, one_off: str | None) -> int:
     return serve(settings, catalog, store)
 
 
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
 def _set_environment(settings: Settings) -> None:
     """The object store's settings come from the configuration alone; deltalake would look at AWS_… too."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     if settings.ssl_cert_file is not None:
         os.environ["SSL_CERT_FILE"] = settings.ssl_cert_file
+    if settings.temp_dir is not None:
+        os.environ["TMPDIR"] = settings.temp_dir
 
 
 def _collect_garbage(settings: Settings, catalog: Catalog, store: ObjectStore) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -24,7 +24,7 @@ class Server(uvicorn.Server):
     """uvicorn ends itself by the signal that stopped it; the original exits with 0."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Stop serving at SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,7 +38,7 @@ def serve(settings: Settings, catalog: Catalog, store: ObjectStore) -> int:
     def load():
         from .service import Service
 
-        return Service(settings, catalog, store)
+        return Service(catalog, store)
 
     http = settings.http
     config = uvicorn.Config(
@@ -58,6 +58,8 @@ def serve(settings: Settings, catalog: Catalog, store: ObjectStore) -> int:
     try:
         Server(config).run()
     except SystemExit as error:
+        if not error.code:
+            return 0
         raise Fatal(f"Cannot listen on {http.bind_host}:{http.bind_port}: is the port taken?") from error
     LOG.info("Exiting cleanly.")
     return 0

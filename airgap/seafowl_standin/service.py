@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from datafusion import DataFrame, RecordBatch
+from arro3.core import RecordBatchReader
 
 from . import arrow_json
-from .catalog import Catalog
-from .config import Settings
+from .catalog import Catalog, TableRef
 from .engine import Engine
 from .errors import ApiError, engine_error, not_implemented
-from .external import StagingArea
 from .statements import ANSWERING, CACHEABLE, LOCAL, READING, Statement, parse
 from .store import ObjectStore
 from .upload import Upload
@@ -32,9 +30,9 @@ class Answer:
 class Service:
     """Runs in worker threads; every method raises ApiError."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, store: ObjectStore) -> None:
+    def __init__(self, catalog: Catalog, store: ObjectStore) -> None:
         self._catalog = catalog
-        self._engine = Engine(settings, catalog, store, StagingArea())
+        self._engine = Engine(catalog, store)
         self._writer = Writer(self._engine)
 
     def execute(self, database: str, query: str, may_read: bool, may_write: bool) -> Answer:
@@ -53,7 +51,7 @@ class Service:
         answer = Answer()
         for statement in statements:
             if statement.verb in ANSWERING:
-                answer = _answer(self._engine.session(database).plan(statement.text))
+                answer = _answer(self._engine.session(database).query(statement.text))
                 if statement.verb not in READING:
                     answer.content_type = None
             else:
@@ -67,11 +65,11 @@ class Service:
         if statement.verb not in CACHEABLE:
             raise ApiError(405, "NOT_READ_ONLY_QUERY")
         session = self._engine.session(database)
-        frame = session.plan(statement.text)
+        rows = session.query(statement.text)
         etag = session.etag()
         if if_none_match == etag:
             return None
-        answer = _answer(frame)
+        answer = _answer(rows)
         answer.etag = etag
         return answer
 
@@ -79,23 +77,19 @@ class Service:
         """Append an uploaded file to a table, which is made where it is missing."""
         if self._catalog.read_only:
             raise ApiError(403, "WRITE_FORBIDDEN")
-        return store_upload(self._engine, self._writer, database, schema, table, upload)
+        return store_upload(self._engine, TableRef(database, schema, table), upload)
 
 
-def _answer(frame: DataFrame) -> Answer:
-    try:
-        batches = iter(frame.execute_stream())
-    except Exception as error:
-        raise engine_error(error) from error
-    return Answer(_chunks(batches), arrow_json.content_type(frame.schema()))
+def _answer(rows: RecordBatchReader) -> Answer:
+    return Answer(_chunks(rows), arrow_json.content_type(rows.schema))
 
 
-def _chunks(batches: Iterator[RecordBatch]) -> Iterator[bytes]:
+def _chunks(rows: RecordBatchReader) -> Iterator[bytes]:
     """An error in mid-stream arrives as text in the result, as from the original: the status is long sent."""
     try:
-        for batch in batches:
+        for batch in rows:
             yield arrow_json.lines(batch)
-    except Exception as error:  # noqa: BLE001 - whatever the engine raises goes to the client
+    except Exception as error:
         yield str(engine_error(error)).encode()
 
 

@@ -10,6 +10,7 @@ from .errors import QueryError, not_implemented
 from .tokens import Kind, Token, tokenize
 
 STAGING_SCHEMA = "staging"
+MAX_PARTS = 3
 
 
 class Verb(Enum):
@@ -37,6 +38,7 @@ class Verb(Enum):
     VACUUM_DATABASE = "vacuum database"
 
 
+QUERY_STARTS = frozenset({"SELECT", "WITH", "VALUES", "("})
 # What the original counts as reading; SHOW COLUMNS and DESCRIBE it treats like a write.
 READING = frozenset({Verb.QUERY, Verb.EXPLAIN, Verb.EXPLAIN_ANALYZE, Verb.SHOW_TABLES})
 ANSWERING = READING | {Verb.SHOW, Verb.DESCRIBE}
@@ -69,13 +71,35 @@ class Statement:
     if_exists: bool = False
     if_not_exists: bool = False
     rest: int = 0
-    location: str = ""
+    location: Token | None = None
 
     @property
     def target(self) -> Name:
         """The table or schema that a writing statement names."""
-        assert self.name is not None, "reading statements have no target"
-        return self.name
+        return _given(self.name)
+
+    @property
+    def renamed(self) -> Name:
+        """A table's new name."""
+        return _given(self.new_name)
+
+    @property
+    def file(self) -> Token:
+        """Where an external table's file lies."""
+        if self.location is None:
+            raise ValueError("this kind of statement has no location")
+        return self.location
+
+    @property
+    def body(self) -> str:
+        """What follows the head: a query, values, assignments, a condition, columns."""
+        return self.text[self.rest :]
+
+
+def _given(name: Name | None) -> Name:
+    if name is None:
+        raise ValueError("this kind of statement has no such name")
+    return name
 
 
 def parse(sql: str) -> list[Statement]:
@@ -105,14 +129,16 @@ class _Parser:
     def statement(self) -> Statement:
         first = self._tokens[0]
         word = first.text.upper() if first.kind is Kind.WORD else first.text
-        if word in ("SELECT", "WITH", "VALUES", "("):
+        if word in QUERY_STARTS:
+            self._check_query()
             return Statement(Verb.QUERY, self._text)
-        if word == "EXPLAIN":
-            self._at = 1
-            return Statement(Verb.EXPLAIN_ANALYZE if self._word("ANALYZE") else Verb.EXPLAIN, self._text)
-        if word in ("DESCRIBE", "DESC"):
-            return Statement(Verb.DESCRIBE, self._text)
         self._at = 1
+        if word == "EXPLAIN":
+            verb = Verb.EXPLAIN_ANALYZE if self._word("ANALYZE") else Verb.EXPLAIN
+            self._check_explained()
+            return Statement(verb, self._text)
+        if word in ("DESCRIBE", "DESC"):
+            return self._ended(Statement(Verb.DESCRIBE, self._text, self._name()))
         if word == "SHOW":
             return Statement(Verb.SHOW_TABLES if self._word("TABLES") else Verb.SHOW, self._text)
         readers = {
@@ -130,6 +156,21 @@ class _Parser:
         if first.kind is Kind.WORD and word in OTHER_VERBS:
             raise self._unsupported(1)
         raise QueryError(f'SQL error: ParserError("Expected: an SQL statement, found: {first.text}")')
+
+    def _check_query(self) -> None:
+        """SELECT … INTO would make a table."""
+        if any(token.is_word("INTO") for token in self._tokens):
+            raise not_implemented("Unsupported SQL statement: SELECT INTO")
+
+    def _check_explained(self) -> None:
+        """Only queries are explained: EXPLAIN ANALYZE would run a write."""
+        self._word("VERBOSE")
+        if self._word("FORMAT"):
+            self._at += 1
+        first = self._tokens[self._at].text.upper() if not self._done() else ""
+        if first not in QUERY_STARTS:
+            raise not_implemented(f"Unsupported SQL statement: EXPLAIN {first}".rstrip())
+        self._check_query()
 
     def _create(self) -> Statement:
         if self._word("OR"):
@@ -175,11 +216,11 @@ class _Parser:
     def _create_external(self) -> Statement:
         missing_only = self._words("IF", "NOT", "EXISTS")
         name = self._name()
-        location = ""
+        location = None
         for before, token in zip(self._tokens, self._tokens[1:], strict=False):
             if before.is_word("LOCATION") and token.kind is Kind.STRING:
-                location = token.text
-        if not location:
+                location = token
+        if location is None:
             raise QueryError('SQL error: ParserError("Missing LOCATION clause in CREATE EXTERNAL TABLE statement")')
         return Statement(Verb.CREATE_EXTERNAL_TABLE, self._text, name, if_not_exists=missing_only, location=location)
 
@@ -226,7 +267,7 @@ class _Parser:
 
     def _truncate(self) -> Statement:
         self._word("TABLE")
-        return self._ended(Statement(Verb.TRUNCATE, self._text, self._name()))
+        return self._ended(Statement(Verb.TRUNCATE, self._text, self._name(), rest=len(self._text)))
 
     def _vacuum(self) -> Statement:
         if self._word("TABLE"):
@@ -241,13 +282,13 @@ class _Parser:
             token = self._tokens[self._at] if not self._done() else None
             if token is None or token.kind not in (Kind.WORD, Kind.QUOTED):
                 raise self._expected("identifier")
-            parts.append(token.text if token.kind is Kind.QUOTED else token.text.lower())
+            parts.append(token.identifier)
             start = start if len(parts) > 1 else token.start
             end = token.end
             self._at += 1
             if not self._mark("."):
                 break
-        if len(parts) > 3:
+        if len(parts) > MAX_PARTS:
             raise QueryError(f"Error during planning: Unsupported compound identifier '{'.'.join(parts)}'")
         return Name(tuple(parts), start, end)
 
@@ -293,6 +334,9 @@ class _Parser:
 
 # Statements of SQL that are refused by name; any other first word is no SQL at all.
 OTHER_VERBS = frozenset(
-    "ANALYZE BEGIN CALL COMMENT COMMIT COPY DEALLOCATE DECLARE EXECUTE FETCH GRANT KILL MERGE MSCK PREPARE REPLACE "
-    "RESET REVOKE ROLLBACK SAVEPOINT SET START UNCACHE USE CACHE CLOSE DISCARD ASSERT ATTACH LOCK UNLOAD UNLOCK".split()
-)
+    {
+        "ANALYZE", "ASSERT", "ATTACH", "BEGIN", "CACHE", "CALL", "CLOSE", "COMMENT", "COMMIT", "COPY", "DEALLOCATE",
+        "DECLARE", "DISCARD", "EXECUTE", "FETCH", "GRANT", "KILL", "LOCK", "MERGE", "MSCK", "PREPARE", "REPLACE",
+        "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SET", "START", "UNCACHE", "UNLOAD", "UNLOCK", "USE",
+    }
+)  # fmt: skip

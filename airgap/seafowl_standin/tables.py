@@ -1,97 +1,86 @@
-"""The catalog as datafusion sees it while one statement runs: tables are opened when the planner asks for them."""
+"""A table's data: making tables and committing changes to them, one at a time per table."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+import threading
+import uuid as uuids
+from collections import defaultdict
+from collections.abc import Callable
 
-from datafusion.catalog import CatalogProvider, SchemaProvider, Table
+from arro3.core import RecordBatchReader, Schema
+from deltalake import DeltaTable, write_deltalake
+from deltalake import Schema as DeltaSchema
 
-from .catalog import TableRef, Tree
-from .statements import STAGING_SCHEMA
+from .arrow_types import delta_schema, fields, sql_type
+from .catalog import Catalog, TableRef
+from .session import Session, quote
+from .store import ObjectStore
+from .version import BANNER
 
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
-Staged = Mapping[str, Table]
-
-
-class Snapshot:
-    """One reading of the catalog, and the tables that were opened from it."""
-
-    def __init__(self, tree: Tree, open_table: Callable[[str], "DeltaTable"]) -> None:
-        self.tree = tree
-        self._open_table = open_table
-        self._opened: dict[str, DeltaTable] = {}
-
-    def table(self, uuid: str) -> "DeltaTable":
-        """The table, the same one each time the statement names it."""
-        if uuid not in self._opened:
-            self._opened[uuid] = self._open_table(uuid)
-        return self._opened[uuid]
-
-    def uuid(self, table: TableRef) -> str | None:
-        """Where the table's data lies, or None where there is no such table."""
-        return self.tree.get(table.database, {}).get(table.schema, {}).get(table.table)
-
-    def versions(self) -> list[tuple[str, int]]:
-        """UUID and version of each opened table, in a fixed order."""
-        return sorted((uuid, table.version()) for uuid, table in self._opened.items())
+# A schema that no statement names by accident, for tables in memory.
+SCRATCH_SCHEMA = "stand-in"
 
 
-class Database(CatalogProvider):
-    """A database of the snapshot, with its staging schema."""
+class Tables:
+    """Changes of one table wait for each other: the renames that commit them in S3 notice no second writer."""
 
-    def __init__(self, snapshot: Snapshot, name: str, staged: Staged) -> None:
-        self._snapshot = snapshot
-        self._schemas = snapshot.tree.get(name, {})
-        self._staged = staged
+    def __init__(self, catalog: Catalog, store: ObjectStore) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def schema_names(self) -> set[str]:
-        """Every schema's name."""
-        return {*self._schemas, STAGING_SCHEMA}
+    def create(self, table: TableRef, schema: Schema) -> str:
+        """Make an empty table; returns its UUID."""
+        self._catalog.check_free(table)
+        uuid = str(uuids.uuid4())
+        DeltaTable.create(
+            self._store.uri(uuid),
+            schema=DeltaSchema.from_arrow(delta_schema(schema)),
+            name=table.table,
+            description=f"Created by {BANNER}",
+            storage_options=self._store.options,
+        )
+        self._catalog.create_table(table, uuid)
+        return uuid
 
-    def schema(self, name: str) -> SchemaProvider | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """A schema, or None. The base class's annotation is narrower than what datafusion takes."""
-        if name == STAGING_SCHEMA:
-            return Staging(self._staged)
-        return Tables(self._snapshot, self._schemas[name]) if name in self._schemas else None
+    def create_from(self, session: Session, table: TableRef, query: str) -> int:
+        """Make a table of a query's rows; returns its version.
+
+        The empty table comes first, and stays where the rows then cannot be had: as in the original.
+        """
+        source = session.query(query).schema
+        target = delta_schema(source)
+        if source != target:
+            query = _cast(query, target)
+        uuid = self.create(table, source)
+        return self._append(uuid, session.query(query))
+
+    def insert(self, session: Session, table: TableRef, rest: str) -> int:
+        """Run INSERT INTO table `rest`; returns the table's new version.
+
+        DataFusion fills a table in memory, by its rules for columns, types and nulls; its rows are then appended.
+        """
+        uuid = session.known(table)
+        memory = session.make_place(TableRef(session.database, SCRATCH_SCHEMA, "insert"))
+        session.run(f"CREATE TABLE {memory} AS SELECT * FROM {session.add(table)} WHERE false")
+        list(session.query(f"INSERT INTO {memory} {rest}"))
+        return self._append(uuid, session.run(f"SELECT * FROM {memory}"))
+
+    def change(self, uuid: str, change: Callable[[DeltaTable], object]) -> int:
+        """Commit one change to a table's data; returns the new version."""
+        with self._locks[uuid], self._store.opened(uuid) as delta:
+            change(delta)
+            version = delta.version()
+            self._catalog.add_version(uuid, version)
+        return version
+
+    def _append(self, uuid: str, rows: RecordBatchReader) -> int:
+        return self.change(uuid, lambda delta: write_deltalake(delta, rows, mode="append"))
 
 
-class Tables(SchemaProvider):
-    """The Delta tables of one schema."""
-
-    def __init__(self, snapshot: Snapshot, uuids: Mapping[str, str]) -> None:
-        self._snapshot = snapshot
-        self._uuids = uuids
-
-    @property
-    def table_names(self) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Every table's name. datafusion 55 reads an attribute here where its base class declares a method."""
-        return list(self._uuids)
-
-    def table(self, name: str) -> "DeltaTable | None":  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The table as it is now."""
-        return self._snapshot.table(self._uuids[name]) if name in self._uuids else None
-
-    def table_exist(self, name: str) -> bool:
-        """Whether there is a table of this name."""
-        return name in self._uuids
-
-
-class Staging(SchemaProvider):
-    """External tables: they are in this process only."""
-
-    def __init__(self, staged: Staged) -> None:
-        self._staged = staged
-
-    @property
-    def table_names(self) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Every table's name; an attribute for the reason given in `Tables`."""
-        return list(self._staged)
-
-    def table(self, name: str) -> Table | None:
-        """The external table, or None."""
-        return self._staged.get(name)
-
-    def table_exist(self, name: str) -> bool:
-        """Whether there is a table of this name."""
-        return name in self._staged
+def _cast(query: str, target: Schema) -> str:
+    """The query with its timestamps cast to the table's precision."""
+    columns: list[str] = []
+    for field in fields(target):
+        name = quote(field.name)
+        cast = f"arrow_cast({name}, '{sql_type(field.type)}') AS {name}"
+        columns.append(cast if field.type.time_unit is not None else name)
+    return f"SELECT {', '.join(columns)} FROM ({query}\n)"

@@ -24,6 +24,13 @@ class Token:
     start: int
     end: int
 
+    @property
+    def identifier(self) -> str:
+        """The name that a WORD or QUOTED token means, lower case unless quoted; nothing for other tokens."""
+        if self.kind is Kind.WORD:
+            return self.text.lower()
+        return self.text if self.kind is Kind.QUOTED else ""
+
     def is_word(self, word: str) -> bool:
         """Whether this is the (upper case) keyword, unquoted."""
         return self.kind is Kind.WORD and self.text.upper() == word

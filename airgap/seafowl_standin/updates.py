@@ -1,22 +1,19 @@
 """The assignments and the condition of an UPDATE."""
 
 from .errors import QueryError
-from .statements import Statement
 from .tokens import Kind, Token, tokenize
 
 
-def split_update(statement: Statement) -> tuple[dict[str, str], str | None]:
-    """Column → expression, and the WHERE condition; both as text. Raises QueryError."""
-    text = statement.text[statement.rest :]
+def split_update(text: str) -> tuple[dict[str, str], str | None]:
+    """Column → expression, and the WHERE condition, of what follows SET; all as text. Raises QueryError."""
     assignments: dict[str, str] = {}
     group: list[Token] = []
     depth = 0
-    tokens = tokenize(text)
-    for at, token in enumerate(tokens):
+    for token in tokenize(text):
         depth += token.is_mark("(") - token.is_mark(")")
         if depth == 0 and token.is_word("WHERE"):
             _add(assignments, group, text)
-            return assignments, text[tokens[at].end :].strip() or None
+            return assignments, text[token.end :].strip() or None
         if depth == 0 and token.is_word("FROM"):
             raise QueryError("This feature is not implemented: Unsupported SQL statement: UPDATE … FROM")
         if depth == 0 and token.is_mark(","):
@@ -29,7 +26,8 @@ def split_update(statement: Statement) -> tuple[dict[str, str], str | None]:
 
 
 def _add(assignments: dict[str, str], group: list[Token], text: str) -> None:
-    if len(group) < 3 or group[0].kind not in (Kind.WORD, Kind.QUOTED) or not group[1].is_mark("="):
-        raise QueryError('SQL error: ParserError("Expected: column = expression in UPDATE … SET")')
-    column = group[0].text if group[0].kind is Kind.QUOTED else group[0].text.lower()
-    assignments[column] = text[group[2].start : group[-1].end]
+    match group:
+        case [column, equals, first, *_] if column.kind in (Kind.WORD, Kind.QUOTED) and equals.is_mark("="):
+            assignments[column.identifier] = text[first.start : group[-1].end]
+        case _:
+            raise QueryError('SQL error: ParserError("Expected: column = expression in UPDATE … SET")')

@@ -5,52 +5,58 @@ import shutil
 import tempfile
 from typing import Any
 
-import pyarrow as pa
-from datafusion import DataFrame
+from arro3.core import Schema
 
+from .arrow_types import fields, parse_schema, sql_type
 from .catalog import TableRef
 from .engine import Engine
 from .errors import ApiError, engine_error
-from .schemas import delta_schema
-from .scratch import scratch
+from .session import Session, quote
+from .tables import SCRATCH_SCHEMA
 from .upload import Upload
-from .upload_schema import parse_schema
-from .writes import Writer
 
 
-def store_upload(engine: Engine, writer: Writer, database: str, schema: str, table: str, upload: Upload) -> str:
+def store_upload(engine: Engine, table: TableRef, upload: Upload) -> str:
     """Append the file; returns the original's sentence about it. Raises ApiError."""
-    target = TableRef(database, schema, table)
     given = _schema(upload)
-    session = engine.session(database)
-    uuid = session.snapshot.uuid(target)
-    if uuid is not None:
-        given = pa.schema(session.snapshot.table(uuid).schema().to_arrow())
-    elif schema not in session.snapshot.tree.get(database, {}):
-        engine.catalog.create_schema(database, schema)
-    with tempfile.NamedTemporaryFile(suffix=f".{upload.format}") as copy:
+    session = engine.session(table.database)
+    exists = session.uuid(table) is not None
+    if not exists and table.schema not in session.tree.get(table.database, {}):
+        engine.catalog.create_schema(table.database, table.schema)
+    with tempfile.NamedTemporaryFile(prefix="seafowl-upload-", suffix=f".{upload.format}") as copy:
         shutil.copyfileobj(upload.file, copy)
         copy.flush()
         try:
-            frame = _read(copy.name, upload, given)
-            if uuid is None:
-                uuid = writer.create(target, delta_schema(frame.schema()))
-            version = writer.append(uuid, frame)
+            if exists:
+                given = session.run(f"SELECT * FROM {session.add(table)}").schema
+            rows = f"SELECT * FROM {_attach(session, copy.name, upload, given)}"
+            store = engine.tables.insert if exists else engine.tables.create_from
+            version = store(session, table, rows)
         except ApiError:
             raise
         except Exception as error:
             raise engine_error(error) from error
-    return f"{upload.filename} appended to table {table} version {version}\n"
+    return f"{upload.filename} appended to table {table.table} version {version}\n"
 
 
-def _read(path: str, upload: Upload, schema: pa.Schema | None) -> DataFrame:
-    context = scratch()
-    if upload.format == "csv":
-        return context.read_csv(path, schema=schema, has_header=upload.has_header)
-    return context.read_parquet(path, schema=schema)
+def _attach(session: Session, path: str, upload: Upload, schema: Schema | None) -> str:
+    """Make the file a table of the session; returns its name. Columns of a CSV file go by position."""
+    name = session.make_place(TableRef(session.database, SCRATCH_SCHEMA, "file"))
+    if upload.format == "parquet":
+        session.run(f"CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{path}'")
+        return name
+    has_header = str(upload.has_header).lower()
+    columns = "" if schema is None else f"({', '.join(f'{quote(f.name)} VARCHAR' for f in fields(schema))})"
+    session.run(
+        f"CREATE EXTERNAL TABLE {name} {columns} STORED AS CSV LOCATION '{path}' OPTIONS ('has_header' '{has_header}')"
+    )
+    if schema is None:
+        return name
+    casts = [f"arrow_cast({quote(f.name)}, '{sql_type(f.type)}') AS {quote(f.name)}" for f in fields(schema)]
+    return f"(SELECT {', '.join(casts)} FROM {name})"
 
 
-def _schema(upload: Upload) -> pa.Schema | None:
+def _schema(upload: Upload) -> Schema | None:
     if upload.schema is None:
         return None
     try:

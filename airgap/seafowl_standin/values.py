@@ -4,7 +4,7 @@ Its config library converts between text, numbers and booleans, which is how var
 numbers; sections that carry a `type` (object_store, catalog) are taken as written and convert nothing.
 """
 
-from typing import overload
+from typing import cast
 
 from .errors import Fatal
 
@@ -34,7 +34,7 @@ class Section:
         value = self._values.get(key, {})
         if not isinstance(value, dict):
             raise self._wrong(key, value, "a section")
-        return Section(value, self.path(key))
+        return Section(cast("dict[str, object]", value), self.path(key))
 
     def tagged(self, key: str, tags: tuple[str, ...]) -> "Section":
         """A section whose `type` is one of `tags`."""
@@ -92,11 +92,7 @@ class Section:
                 return value.lower() in TRUE_WORDS
         raise self._wrong(key, value, "a boolean")
 
-    @overload
-    def integer(self, key: str, default: int, minimum: int, maximum: int) -> int: ...
-    @overload
-    def integer(self, key: str, default: None, minimum: int, maximum: int) -> int | None: ...
-    def integer(self, key: str, default: int | None, minimum: int, maximum: int) -> int | None:
+    def integer(self, key: str, default: int, minimum: int, maximum: int) -> int:
         """A whole number from `minimum` to `maximum`."""
         value = self._values.get(key)
         if value is None:
@@ -128,6 +124,13 @@ class Section:
 
     def _wrong(self, key: str, value: object, expected: str) -> Fatal:
         """Names the type that was found, never the value: it may be a secret."""
-        found = {str: "string", bool: "boolean", int: "integer", float: "float", dict: "section", list: "array"}
-        kind = found.get(type(value), type(value).__name__)
+        found: dict[type, str] = {
+            str: "string",
+            bool: "boolean",
+            int: "integer",
+            float: "float",
+            dict: "section",
+            list: "array",
+        }
+        kind = found.get(type(value), "another type")
         return Fatal(f"Error loading config: {self.path(key)}: invalid type: {kind}, expected {expected}")

@@ -1,0 +1,1 @@
+"""Figures for README.md: run by hand, never by the tests."""

@@ -1,0 +1,5 @@
+"""Declares nothing."""
+
+import pulumi
+
+pulumi.log.debug("nothing to declare")

@@ -1,0 +1,90 @@
+"""The config reference of README.md, made from the settings' own descriptions.
+
+python -m ops.config_reference          writes it into README.md
+python -m ops.config_reference --check  exit code 1 where README.md has another one
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ByteSize
+from pydantic.fields import FieldInfo
+
+from config.settings import Settings
+from config.sizes import whole_mib
+from config.stack_config import SECRET_KEYS
+
+README = Path(__file__).parent.parent / "README.md"
+_BEGIN = "<!-- config reference: made by `make docs` -->\n"
+_END = "<!-- end of config reference -->\n"
+
+
+def reference() -> str:
+    """The reference, as a Markdown table."""
+    rows = ["| key | values | default | meaning |", "|---|---|---|---|"]
+    rows += [f"| `{key}` | {values} | {default} | {meaning} |" for key, values, default, meaning in _rows(Settings)]
+    rows += [f"| `{key}` | secret | | {meaning} |" for key, meaning in SECRET_KEYS.items()]
+    return "\n".join(rows) + "\n"
+
+
+def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    for field in model.model_fields.values():
+        key = f"{prefix}{field.alias}"
+        inner = _model(field)
+        if inner is not None:
+            yield from _rows(inner, f"{key}.")
+        else:
+            yield key, _values(field), _default(field), field.description or ""
+
+
+def _model(field: FieldInfo) -> type[BaseModel] | None:
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _values(field: FieldInfo) -> str:
+    annotation: Any = field.annotation
+    options = get_args(annotation)
+    if options and all(isinstance(option, str) for option in options):
+        return ", ".join(f"`{option}`" for option in options)
+    kinds = {annotation, *options}
+    for kind, name in ((ByteSize, "size"), (bool, "true, false"), (int, "whole number"), (float, "number")):
+        if kind in kinds:
+            return name
+    return "text"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.default
+    if value is None:
+        return ""
+    if isinstance(value, ByteSize):
+        return f"`{whole_mib(value)}MiB`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def with_reference(readme: str) -> str:
+    """`readme` with the reference of today between its two markers."""
+    before, _, rest = readme.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}{reference()}{_END}{after}"
+
+
+def main() -> int:
+    """Write the reference, or check it."""
+    readme = README.read_text()
+    wanted = with_reference(readme)
+    if "--check" in sys.argv[1:]:
+        return 0 if readme == wanted else 1
+    README.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Stacks for the tests that need real containers."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import Stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in str(item.fspath):
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_is_set_up() -> None:
+    if "SEAFOWL_LOCAL" not in os.environ:
+        pytest.exit("run these tests with `make e2e`: it makes the machine ready, and tells them where things are", 2)
+
+
+@pytest.fixture(scope="module")
+def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stack]]:
+    """Makes stacks of their own; nothing of them is left when the module's tests are done."""
+    made: list[Stack] = []
+
+    def make(name: str) -> Stack:
+        made.append(Stack(f"e2e-{name}", Path(tmp_path_factory.mktemp(name))))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.configure(retainData=None)
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        stack.remove_leftovers()
+
+
+@pytest.fixture(scope="module")
+def cluster(new_stack: Callable[[str], Stack]) -> Stack:
+    """A running cluster with two readers and one table, shared by a module's tests: each leaves it as it found it."""
+    stack = new_stack("cluster")
+    stack.up()
+    stack.write("CREATE TABLE numbers AS SELECT 1 AS n; INSERT INTO numbers VALUES (2)")
+    return stack

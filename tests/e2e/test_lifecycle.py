@@ -1,0 +1,213 @@
+"""What a stack does over its life: break, recover, keep its data, live beside others, and go."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from cluster import labels
+from tests.e2e.stack import Stack, free_port
+
+NewStack = Callable[[str], Stack]
+
+
+@pytest.fixture(scope="module")
+def stack(new_stack: NewStack) -> Stack:
+    """A running stack with one reader and a table; a test that breaks it mends it."""
+    made = new_stack("life")
+    made.configure(readers=1)
+    made.up()
+    made.write("CREATE TABLE kept AS SELECT 1 AS n")
+    return made
+
+
+def test_a_part_that_cannot_become_healthy_fails_every_up_with_its_log_until_it_is_mended(stack: Stack) -> None:
+    images = stack.engine.images.list(filters={"reference": "nginx:1.30"})
+    assert images, "NGINX's image is there: it is what cannot run as MinIO"
+    good = stack.configuration("images")
+    stack.configure(images={**good, "minio": "nginx:1.30"})
+    first = stack.try_up()
+    assert first.code != 0
+    assert "object-store is not healthy" in first.text
+    assert "minio: not found" in first.text, "the container's last log lines are in the error"
+    assert "Traceback" not in first.text
+    again = stack.try_up()
+    assert again.code != 0, "an up that changes nothing must not end green over an unhealthy part"
+    assert "object-store is not healthy" in again.text
+    stack.configure(images=good)
+    stack.up()
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_an_up_without_a_change_fails_while_a_part_is_stopped(stack: Stack) -> None:
+    reader = stack.container("reader")
+    reader.stop(timeout=5)
+    outcome = stack.try_up()
+    assert outcome.code != 0
+    assert "reader-0 is not healthy: it is exited" in outcome.text
+    reader.start()
+    stack.up()
+
+
+def test_a_container_removed_by_hand_is_noticed_and_made_again_by_a_refresh(stack: Stack) -> None:
+    stack.container("reader").remove(force=True)
+    outcome = stack.try_up()
+    assert outcome.code != 0
+    assert "reader-0: its container" in outcome.text
+    assert "pulumi up --refresh" in outcome.text
+    stack.up("--refresh")
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_after_a_restart_of_everything_the_cluster_comes_back_by_itself(stack: Stack) -> None:
+    containers = stack.containers()
+    for container in containers:
+        container.kill()
+    for container in containers:
+        container.start()
+    stack.up()
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_a_change_of_all_readers_is_seen_by_the_ingress_when_the_up_ends(stack: Stack) -> None:
+    stack.configure(resources={"reader": {"memory": "1GiB"}})
+    stack.up()
+    assert stack.container("reader").attrs["HostConfig"]["Memory"] == 1024**3
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    stack.configure(resources=None)
+    stack.up()
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_an_interrupted_up_is_finished_by_the_next(stack: Stack) -> None:
+    stack.configure(readers=3)
+    interrupted = stack.interrupted_up(at="reader-2 creating")
+    assert interrupted.code != 0
+    stack.up()
+    assert len(stack.containers("reader")) == 3
+    assert stack.steps() == {}
+    stack.configure(readers=1)
+    stack.up()
+    assert len(stack.containers("reader")) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"replcas": 3}, "seafowl:replcas is not a key of this program"),
+        ({"readers": 0}, "seafowl:readers must be at least 1"),
+        ({"readers": -1}, "seafowl:readers must be at least 1"),
+        ({"readers": "three"}, "readers"),
+        ({"readers": 1.5}, "readers"),
+        ({"writerJournalMode": "fast"}, "seafowl:writerJournalMode must be one of"),
+        ({"ingress": {"port": 70000}}, "seafowl:ingress.port must be at most 65535"),
+        (
+            {"objectStore": {"s3": {"bucket": "data-1", "region": "eu-west-1"}}},
+            "seafowl:s3SecretAccessKey is missing",
+        ),
+        ({"docker__host": "unix:///nowhere.sock"}, "No Docker Engine answers at unix:///nowhere.sock"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_config_that_cannot_work_is_refused_and_leaves_the_cluster_as_it_was(
+    stack: Stack, config: dict[str, object], message: str
+) -> None:
+    before = {container.id for container in stack.containers()}
+    good = {key: stack.configuration(key) for key in config}
+    stack.configure(**config)
+    outcome = stack.try_up()
+    assert outcome.code != 0
+    assert message in outcome.text
+    assert "Traceback" not in outcome.text
+    stack.configure(**good)
+    assert {container.id for container in stack.containers()} == before
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_a_config_file_that_is_not_yaml_is_refused_and_named(stack: Stack) -> None:
+    good = stack.config_file.read_text()
+    stack.config_file.write_text("config: [oops\n")
+    outcome = stack.try_up()
+    stack.config_file.write_text(good)
+    assert outcome.code != 0
+    assert stack.config_file.name in outcome.text
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_without_the_passphrase_nothing_happens(stack: Stack) -> None:
+    outcome = stack.pulumi("up", "--yes", "--skip-preview", environment={"PULUMI_CONFIG_PASSPHRASE": "another"})
+    assert outcome.code != 0
+    assert "passphrase" in outcome.text
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_two_stacks_live_side_by_side_on_one_host(stack: Stack, new_stack: NewStack) -> None:
+    other = new_stack("side")
+    other.configure(readers=1, ingress={"port": stack.port})
+    taken = other.try_up()
+    assert taken.code != 0
+    assert f"seafowl:ingress.port {stack.port} is taken" in taken.text
+    assert "--path ingress.port" in taken.text
+    assert other.containers() == [], "a taken port is seen before anything is made"
+    other.configure(ingress={"port": other.port})
+    other.up()
+    other.write("CREATE TABLE other AS SELECT 2 AS n")
+    assert other.read("SELECT n FROM other") == [{"n": 2}]
+    assert requests.post(f"{stack.url}/q", json={"query": "SELECT n FROM other"}, timeout=10).status_code == 400
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    other.destroy()
+    assert (other.containers(), other.volumes(), other.networks()) == ([], [], [])
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_a_second_state_with_a_stack_of_the_same_name_touches_nothing(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {container.id for container in stack.containers()}
+    monkeypatch.setattr(Stack, "remove_leftovers", lambda self: None)
+    twin = Stack(stack.name, tmp_path / "twin")
+    twin.configure(readers=1)
+    outcome = twin.try_up()
+    assert outcome.code != 0
+    assert f"Another deployment of stack '{stack.name}' runs on this Docker host" in outcome.text
+    assert {container.id for container in stack.containers()} == before
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    twin.pulumi("destroy", "--yes", "--skip-preview")
+    assert {container.id for container in stack.containers()} == before
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+
+
+def test_retained_data_is_found_again_by_the_next_up(stack: Stack) -> None:
+    stack.configure(retainData=True)
+    stack.up()
+    stack.destroy()
+    assert stack.containers() == []
+    assert stack.networks() == []
+    assert stack.volumes() == [f"seafowl-{stack.name}-object-store", f"seafowl-{stack.name}-writer-0-catalog"]
+    stack.configure(retainData=False)
+    stack.up()
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    stack.write("INSERT INTO kept VALUES (2)")
+    assert stack.read("SELECT n FROM kept ORDER BY n") == [{"n": 1}, {"n": 2}]
+
+
+def test_destroy_leaves_nothing(new_stack: NewStack) -> None:
+    stack = new_stack("gone")
+    stack.configure(readers=1, ingress={"port": free_port()})
+    before = {volume.name for volume in stack.engine.volumes.list()}
+    stack.up()
+    stack.destroy()
+    assert (stack.containers(), stack.volumes(), stack.networks()) == ([], [], [])
+    assert {volume.name for volume in stack.engine.volumes.list()} - before == set(), "anonymous volumes go too"
+    left = json.loads(stack.pulumi("stack", "export", config=False).text)["deployment"].get("resources", [])
+    assert [resource["urn"] for resource in left if not re.search("providers|Stack::", resource["urn"])] == []
+
+
+def test_labels_say_which_stack_a_container_belongs_to(stack: Stack) -> None:
+    for container in stack.containers():
+        assert container.labels[labels.PROJECT] == "seafowl"
+        assert container.labels[labels.STACK] == stack.name
+        assert container.labels[labels.ROLE] in {"object-store", "writer", "reader", "ingress"}

@@ -1,0 +1,28 @@
+"""What the unit tests share: they need nothing but Python, and leave nothing behind."""
+
+from collections.abc import Iterator
+
+import pulumi.runtime
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "unit",
+    # The same examples in every run: a failure in review is one that the author can have too.
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=60,
+)
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def _no_stack_config_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither the caller's environment nor the test before decides what a stack is configured to."""
+    for name in ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS", "DOCKER_HOST", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    pulumi.runtime.set_all_config({}, [])
+    yield
+    pulumi.runtime.set_all_config({}, [])

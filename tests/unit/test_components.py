@@ -1,0 +1,430 @@
+"""The components' tree, names, order and lifecycle, as the engine is told of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+import pytest
+
+from cluster.engine import ClusterError
+from cluster.health import Member, Routing
+from components.ingress import Ingress, IngressArgs
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.seafowl_node import NodeArgs
+from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
+from components.seafowl_writer import SeafowlWriter
+from config.settings import Limits, Settings
+from tests.unit.pulumi_mocks import (
+    DOCKER,
+    STACK,
+    Record,
+    declare_stack,
+    docker_labels,
+    envs,
+    networks,
+    readable_texts,
+    revealed,
+    run,
+    uploads,
+)
+
+S3 = {"objectStore": {"s3": {"bucket": "tables", "region": "eu-west-1", "prefix": "team"}}}
+S3_KEYS = {
+    "s3AccessKeyId": "AKIAWRITER",
+    "s3SecretAccessKey": "hunter2-writer",
+    "s3ReaderAccessKeyId": "AKIAREADER",
+    "s3ReaderSecretAccessKey": "hunter2-reader",
+}
+CONTAINERS = ["Container object-store", "Container writer-0", "Container reader-0", "Container reader-1"]
+CONTAINERS += ["Container ingress"]
+NODES = CONTAINERS[1:4]
+
+
+@pytest.fixture(scope="module")
+def default() -> Record:
+    """The stack as it is declared from an empty config."""
+    return declare_stack()
+
+
+# The tree
+
+
+def test_the_default_stack_is_these_resources_and_no_others(default: Record) -> None:
+    assert sorted((resource.label, resource.parent) for resource in default.resources) == sorted(
+        [
+            ("Stash deployment", STACK),
+            ("Network front", STACK),
+            ("Network back", STACK),
+            ("Image seafowl-litefs", STACK),
+            ("ObjectStore object-store", STACK),
+            ("Stash object-store-credentials", "ObjectStore object-store"),
+            ("RemoteImage object-store-image", "ObjectStore object-store"),
+            ("Volume object-store-data", "ObjectStore object-store"),
+            ("Container object-store", "ObjectStore object-store"),
+            ("SeafowlWriter writer", STACK),
+            ("Volume writer-0-catalog", "SeafowlWriter writer"),
+            ("Container writer-0", "SeafowlWriter writer"),
+            ("SeafowlReaderPool reader", STACK),
+            ("Container reader-0", "SeafowlReaderPool reader"),
+            ("Container reader-1", "SeafowlReaderPool reader"),
+            ("Ingress ingress", STACK),
+            ("RemoteImage ingress-image", "Ingress ingress"),
+            ("Container ingress", "Ingress ingress"),
+        ]
+    )
+
+
+def test_components_have_the_types_that_users_see(default: Record) -> None:
+    types = {resource.type for resource in default.resources if resource.type.startswith("seafowl:")}
+    names = ("ObjectStore", "SeafowlWriter", "SeafowlReaderPool", "Ingress")
+    assert types == {f"seafowl:index:{name}" for name in names}
+
+
+def test_every_component_registers_its_outputs(default: Record) -> None:
+    assert default.component_outputs["ObjectStore object-store"] == {
+        "bucket": "seafowl",
+        "endpoint": "http://object-store:9000",
+    }
+    assert default.component_outputs["SeafowlReaderPool reader"] == {"readers": 2}
+    assert default.component_outputs["Ingress ingress"] == {"url": "http://127.0.0.1:8080"}
+    assert default.component_outputs["SeafowlWriter writer"]["containerName"].startswith("writer-0")
+
+
+@pytest.mark.parametrize("kind", ["Container", "Network"])
+def test_containers_and_networks_are_autonamed_so_that_two_stacks_fit_on_one_host(default: Record, kind: str) -> None:
+    assert default.of(kind)
+    for resource in default.of(kind):
+        assert "name" not in resource.inputs, resource.label
+
+
+def test_data_volumes_have_a_name_per_stack_so_that_retained_data_is_found_again(default: Record) -> None:
+    assert {volume.name: volume.inputs["name"] for volume in default.of("Volume")} == {
+        "object-store-data": "seafowl-dev-object-store",
+        "writer-0-catalog": "seafowl-dev-writer-0-catalog",
+    }
+
+
+def test_a_volume_that_the_config_names_is_the_one_of_the_data() -> None:
+    record = declare_stack({"objectStore": {"minio": {"volume": "old-data"}}})
+    assert record.one("Volume object-store-data").inputs["name"] == "old-data"
+
+
+def _cluster(name: str) -> None:
+    """A whole cluster whose components are named after `name`."""
+    settings = Settings.model_validate({"readers": 1})
+    front, back = docker.Network(f"{name}-front"), docker.Network(f"{name}-back")
+    store = ObjectStore(
+        f"{name}-store",
+        ObjectStoreArgs(
+            settings=settings.object_store,
+            image=settings.images.minio,
+            deployment="d",
+            limits=Limits(),
+            retain_data=False,
+            secrets={},
+            network=back.name,
+        ),
+    )
+    node = NodeArgs(
+        settings=settings,
+        image="node:1",
+        deployment="d",
+        object_store=store,
+        front_network=front.name,
+        replication_network=back.name,
+    )
+    writer = SeafowlWriter(f"{name}-writer", node)
+    readers = SeafowlReaderPool(f"{name}-reader", ReaderPoolArgs(node=node, writer=writer))
+    Ingress(
+        f"{name}-ingress",
+        IngressArgs(
+            settings=settings.ingress,
+            image=settings.images.nginx,
+            deployment="d",
+            limits=Limits(),
+            network=front.name,
+            writer=writer,
+            readers=readers,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def two_clusters() -> Record:
+    """Two clusters side by side in one stack."""
+
+    def program() -> None:
+        _cluster("a")
+        _cluster("b")
+
+    return run(program)
+
+
+def test_the_names_of_two_clusters_in_one_stack_do_not_collide(two_clusters: Record) -> None:
+    labels = [resource.label for resource in two_clusters.resources]
+    assert len(labels) == len(set(labels))
+    assert all(label.split(" ")[1].startswith(("a-", "b-")) for label in labels), labels
+
+
+def test_two_clusters_in_one_stack_do_not_share_a_data_volume(two_clusters: Record) -> None:
+    names = [volume.inputs["name"] for volume in two_clusters.of("Volume")]
+    assert len(names) == 4
+    assert len(set(names)) == 4, f"two of {names} are one: the clusters would write over each other's data"
+
+
+def test_a_component_keeps_the_options_of_its_caller_to_itself() -> None:
+    def program() -> None:
+        parent = pulumi.ComponentResource("test:index:Parent", "outer")
+        settings = Settings.model_validate({}).object_store
+        args = ObjectStoreArgs(settings, "minio:1", "d", Limits(), False, {}, "net")
+        ObjectStore("store", args, pulumi.ResourceOptions(parent=parent))
+
+    record = run(program)
+    assert record.one("ObjectStore store").parent == "Parent outer"
+    children = [resource for resource in record.resources if resource.name.startswith("store") and resource.parent]
+    assert {child.parent for child in children if not child.type.startswith("seafowl:")} == {"ObjectStore store"}
+
+
+# Order
+
+
+@pytest.mark.parametrize(
+    ("part", "needs"),
+    [
+        ("Container writer-0", {"Container object-store"}),
+        ("Container reader-0", {"Container writer-0"}),
+        ("Container reader-1", {"Container writer-0"}),
+        ("Container ingress", {"Container writer-0", "Container reader-0", "Container reader-1"}),
+        ("Container object-store", set[str]()),
+    ],
+)
+def test_a_part_is_made_after_the_parts_that_it_needs(default: Record, part: str, needs: set[str]) -> None:
+    dependencies = default.one(part).dependencies
+    assert {label for label in dependencies if label.startswith("Container ")} == needs
+
+
+@pytest.mark.parametrize("part", CONTAINERS)
+def test_no_container_is_made_before_its_deployment_is_known_to_be_the_only_one(default: Record, part: str) -> None:
+    assert "Stash deployment" in default.one(part).dependencies
+
+
+# Replacement
+
+
+@pytest.mark.parametrize("part", ["Container object-store", "Container writer-0", "Container ingress"])
+def test_what_owns_data_or_a_port_is_deleted_before_its_successor_is_made(default: Record, part: str) -> None:
+    assert default.one(part).delete_before_replace is True
+
+
+@pytest.mark.parametrize("part", ["Container reader-0", "Container reader-1"])
+def test_a_reader_goes_only_when_its_successor_is_there(default: Record, part: str) -> None:
+    assert default.one(part).delete_before_replace is False
+
+
+@pytest.mark.parametrize("part", ["Container reader-0", "Container reader-1"])
+def test_readers_are_replaced_with_the_writers_catalog(default: Record, part: str) -> None:
+    assert default.one(part).replace_with == ("Volume writer-0-catalog",), "they never join another LiteFS cluster"
+
+
+def test_nothing_else_is_replaced_with_the_catalog(default: Record) -> None:
+    assert {r.label for r in default.resources if r.replace_with} == {"Container reader-0", "Container reader-1"}
+
+
+@pytest.mark.parametrize("part", CONTAINERS)
+def test_a_changed_health_check_replaces_the_container(default: Record, part: str) -> None:
+    assert default.one(part).replace_on_changes == ("healthcheck",), "the provider does not update it in place"
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_only_data_volumes_are_kept_on_destroy_and_only_if_asked(retain: bool) -> None:
+    record = declare_stack({"retainData": retain})
+    kept = {resource.label for resource in record.resources if resource.retain_on_delete}
+    assert kept == ({"Volume object-store-data", "Volume writer-0-catalog"} if retain else set())
+
+
+@pytest.mark.parametrize("volume", ["Volume object-store-data", "Volume writer-0-catalog"])
+def test_a_volume_with_a_fixed_name_goes_before_its_successor(default: Record, volume: str) -> None:
+    assert default.one(volume).delete_before_replace is True, "two cannot have one name"
+
+
+@pytest.mark.parametrize("stash", ["Stash deployment", "Stash object-store-credentials"])
+def test_what_was_made_once_is_kept_whatever_a_later_run_offers(default: Record, stash: str) -> None:
+    assert default.one(stash).ignore_changes == ("input",)
+
+
+# Scaling
+
+
+def _comparable(record: Record) -> dict[str, Any]:
+    """All inputs, without what the engine ignores later offers of, and with the random values replaced."""
+    texts = {resource.label: resource.inputs for resource in record.resources if not resource.ignore_changes}
+    random_values = [value for stash in record.of("Stash") for value in readable_texts(revealed(stash.inputs))]
+    return {label: _without(inputs, random_values) for label, inputs in texts.items()}
+
+
+def _without(value: Any, texts: list[str]) -> Any:
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, "…") if len(text) >= 8 else value
+        return value
+    if isinstance(value, dict):
+        return {key: _without(item, texts) for key, item in value.items()}
+    return [_without(item, texts) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("readers", [1, 3, 7])
+def test_scaling_the_pool_adds_or_removes_readers_and_changes_nothing_else(default: Record, readers: int) -> None:
+    before, after = _comparable(default), _comparable(declare_stack({"readers": readers}))
+    expected = {f"Container reader-{index}" for index in range(readers)}
+    assert {label for label in after if label.startswith("Container reader-")} == expected
+    common = before.keys() & after.keys()
+    assert before.keys() ^ after.keys() == {
+        f"Container reader-{index}" for index in range(min(2, readers), max(2, readers))
+    }
+    assert {label for label in common if before[label] != after[label]} == set()
+
+
+# Other shapes of the stack
+
+
+def test_an_s3_service_outside_the_stack_makes_no_minio() -> None:
+    record = declare_stack(S3, S3_KEYS)
+    assert {resource.label for resource in record.resources if resource.parent == "ObjectStore object-store"} == set()
+    assert not any("minio" in text for text in readable_texts([resource.inputs for resource in record.resources]))
+    assert not any(r.name.startswith("object-store") for r in record.resources if r.type != "seafowl:index:ObjectStore")
+    assert not any(
+        label.startswith("Container object-store") for label in record.one("Container writer-0").dependencies
+    )
+    assert "minio" not in record.outputs["versions"]
+
+
+def test_nodes_can_reach_an_s3_service_outside_the_stack() -> None:
+    record = declare_stack(S3, S3_KEYS)
+    for node in NODES:
+        assert 'region = "eu-west-1"' in uploads(record.one(node))["/etc/seafowl/seafowl.toml"]
+        reachable = networks(record.one(node)).keys()
+        assert any(
+            not network.inputs["internal"] for network in record.of("Network") if f"{network.name}-0123abc" in reachable
+        )
+
+
+def test_each_role_has_its_own_keys_of_an_s3_service_outside() -> None:
+    record = declare_stack(S3, S3_KEYS)
+    key_id, key = "SEAFOWL__OBJECT_STORE__ACCESS_KEY_ID", "SEAFOWL__OBJECT_STORE__SECRET_ACCESS_KEY"
+    writer, reader = envs(record.one("Container writer-0")), envs(record.one("Container reader-0"))
+    assert (writer[key_id], writer[key]) == ("AKIAWRITER", "hunter2-writer")
+    assert (reader[key_id], reader[key]) == ("AKIAREADER", "hunter2-reader")
+
+
+def test_a_node_image_that_exists_is_used_and_nothing_is_built() -> None:
+    record = declare_stack({"images": {"node": "me/node:1"}})
+    assert record.of("Image") == []
+    assert record.one("RemoteImage seafowl-litefs").inputs == {"name": "me/node:1", "keepLocally": True}
+    assert {record.one(node).inputs["image"] for node in NODES} == {"sha256:of-me/node:1"}
+
+
+def test_the_node_image_is_built_of_the_images_that_the_config_names() -> None:
+    record = declare_stack({"images": {"seafowl": "s:1", "litefs": "l:2"}})
+    image = record.one("Image seafowl-litefs").inputs
+    assert image["build"]["args"] == {"SEAFOWL_IMAGE": "s:1", "LITEFS_IMAGE": "l:2"}
+    assert image["skipPush"] is True
+    assert {record.one(node).inputs["image"] for node in NODES} == {"sha256:of-the-built-node-image"}
+
+
+def test_the_built_node_image_is_of_this_stack_alone(default: Record) -> None:
+    assert default.one("Image seafowl-litefs").inputs["imageName"].startswith("seafowl-dev/")
+
+
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"ingress": {"bindAddress": "0.0.0.0", "port": 80}}, "http://127.0.0.1:80"),
+        ({"ingress": {"bindAddress": "::", "port": 81}}, "http://127.0.0.1:81"),
+        ({"ingress": {"bindAddress": "::1"}}, "http://[::1]:8080"),
+        ({"ingress": {"bindAddress": "192.0.2.7"}}, "http://192.0.2.7:8080"),
+    ],
+)
+def test_the_outputs_say_where_to_read_and_write(config: dict[str, Any], url: str) -> None:
+    outputs = declare_stack(config).outputs
+    assert outputs["queryUrl"] == f"{url}/q"
+    assert outputs["writeUrl"] == f"{url}/w/q"
+
+
+def test_the_outputs_say_how_many_readers_and_which_versions_run() -> None:
+    outputs = declare_stack({"readers": 3, "images": {"node": "me/node:1", "nginx": "nginx:1.31"}}).outputs
+    assert outputs["readers"] == 3
+    assert outputs["versions"] == {
+        "node": "me/node:1",
+        "minio": "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
+        "nginx": "nginx:1.31",
+    }
+
+
+# The looks at Docker
+
+
+def test_every_container_is_looked_at_in_the_order_in_which_they_need_each_other() -> None:
+    looked: list[list[tuple[str, str]]] = []
+
+    def await_healthy(_host: object, members: Sequence[Member], *_: object) -> None:
+        looked.append([(member.name, member.container_id) for member in members])
+
+    declare_stack(await_healthy=await_healthy)
+    parts = ["object-store", "writer-0", "reader-0", "reader-1", "ingress"]
+    assert looked == [[(part, f"{part}-id") for part in parts]]
+
+
+def test_the_ingress_is_asked_whether_it_reaches_every_reader() -> None:
+    asked: list[Routing] = []
+
+    def await_healthy(_host: object, _members: object, routing: Routing, *_: object) -> None:
+        asked.append(routing)
+
+    declare_stack({"readers": 3}, await_healthy=await_healthy)
+    assert [routing.ingress.container_id for routing in asked] == ["ingress-id"]
+    assert [reader.container_id for reader in asked[0].readers] == ["reader-0-id", "reader-1-id", "reader-2-id"]
+
+
+def test_the_docker_host_of_the_stack_is_the_one_that_is_looked_at() -> None:
+    hosts: list[object] = []
+    declare_stack(
+        check_deployment=lambda host, *_: hosts.append(host), await_healthy=lambda host, *_: hosts.append(host)
+    )
+    assert hosts == [DOCKER, DOCKER]
+
+
+def test_a_part_that_does_not_become_healthy_fails_the_up() -> None:
+    def await_healthy(*_: object) -> None:
+        raise ClusterError("writer-0 is not healthy: it is exited")
+
+    with pytest.raises(pulumi.RunError, match="writer-0 is not healthy: it is exited"):
+        declare_stack(await_healthy=await_healthy)
+
+
+def test_a_preview_looks_at_no_container() -> None:
+    def await_healthy(*_: object) -> None:
+        raise AssertionError("a preview has no containers")
+
+    assert len(declare_stack(preview=True, await_healthy=await_healthy).of("Container")) == 5
+
+
+def test_another_deployment_of_the_stack_is_refused_before_anything_of_it_is_touched() -> None:
+    def check_deployment(*_: object) -> None:
+        raise ClusterError("Another deployment of stack 'dev' runs")
+
+    record = Record()
+    with pytest.raises(pulumi.RunError, match="Another deployment of stack 'dev' runs"):
+        declare_stack(check_deployment=check_deployment, record=record)
+    assert [r.label for kind in ("Container", "Volume", "Network") for r in record.of(kind)] == []
+    assert "Stash deployment" in record.labels, "nothing at all was declared: the test would prove nothing"
+
+
+def test_the_deployments_id_is_what_is_checked_and_what_containers_carry() -> None:
+    checked: list[tuple[object, ...]] = []
+    record = declare_stack(check_deployment=lambda *args: checked.append(args))
+    deployment = record.one("Stash deployment").inputs["input"]
+    assert [args[1:] for args in checked] == [("seafowl", "dev", deployment)]
+    for container in record.of("Container"):
+        assert docker_labels(container)["org.seafowl.deployment"] == deployment

@@ -1,0 +1,267 @@
+"""The look at the whole cluster at the end of an `up`: what it waits for, and how it says what is wrong."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cluster import health
+from cluster.engine import ClusterError, DockerHost
+from cluster.health import Member, Patience, Routing, await_healthy
+from tests.unit.fake_engine import FakeEngine, FakeTime, container
+
+HOST = DockerHost("unix:///d.sock")
+PARTS = [Member(name, f"id-of-{name}") for name in ("object-store", "writer-0", "reader-0", "reader-1", "ingress")]
+ROUTING = Routing(ingress=PARTS[-1], readers=PARTS[2:4], command="ask-a-reader")
+ADDRESSES = {"reader-0": "10.0.0.2", "reader-1": "10.0.0.3"}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """A clock that costs no time."""
+    clock = FakeTime()
+    monkeypatch.setattr(health, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, clock: FakeTime) -> FakeEngine:
+    """An engine with a whole, healthy cluster."""
+    engine = FakeEngine(listed=[{"Id": member.container_id} for member in PARTS], commands=routes)
+    for member in PARTS:
+        networks = {"front": ADDRESSES.get(member.name, "10.0.0.9"), "back": "10.9.0.1"}
+        if member.name == "ingress":
+            del networks["back"]
+        healthy = container(member.container_id, health="healthy", networks=networks)
+        engine.inspected[member.container_id] = lambda healthy=healthy: healthy
+    monkeypatch.setattr(health, "Engine", engine)
+    return engine
+
+
+def routes(_container_id: str, command: list[str]) -> tuple[int, str]:
+    """Every health check passes, and the ingress reaches every reader."""
+    if "ask-a-reader" not in command[-1]:
+        return 0, ""
+    return 0, "".join(f"HTTP/1.1 200 OK\r\nX-Upstream: {ip}:8080\r\n\r\n" for ip in ADDRESSES.values())
+
+
+def not_yet(engine: FakeEngine, name: str, *states: dict[str, Any] | None) -> Member:
+    """Let the member `name` be in `states`, one look after the other; the last one stays."""
+    (member,) = (member for member in PARTS if member.name == name)
+    engine.listed = [item for item in engine.listed if item["Id"] != member.container_id]
+    left = list(states)
+    engine.inspected[member.container_id] = lambda: left.pop(0) if len(left) > 1 else left[0]
+    return member
+
+
+def passing_after(looks: int, engine: FakeEngine, name: str) -> None:
+    """Let the health check of `name` fail `looks` times."""
+    failures = [1] * looks
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        if container_id == f"id-of-{name}" and "ask-a-reader" not in command[-1] and failures:
+            return failures.pop(), ""
+        return routes(container_id, command)
+
+    engine.commands = run
+
+
+def look(patience: Patience | None = None, members: Sequence[Member] = PARTS) -> list[str]:
+    """Look at the cluster; what it reported."""
+    reports: list[str] = []
+    await_healthy(HOST, members, ROUTING, reports.append, patience)
+    return reports
+
+
+def failure(engine: FakeEngine, patience: Patience | None = None) -> str:
+    """The text that the look fails with."""
+    with pytest.raises(ClusterError) as caught:
+        look(patience)
+    assert engine.calls[-1] == "close", "the connection stays open"
+    return str(caught.value)
+
+
+def test_a_healthy_cluster_costs_one_call_and_no_word(engine: FakeEngine) -> None:
+    assert look() == []
+    assert engine.calls == ["containers False {'health': 'healthy'}", "close"]
+    assert engine.hosts == [HOST]
+
+
+def test_a_part_that_is_starting_is_waited_for_and_named_once(engine: FakeEngine, clock: FakeTime) -> None:
+    member = not_yet(engine, "writer-0", container("id-of-writer-0"))
+    passing_after(3, engine, "writer-0")
+    assert look() == ["waiting for writer-0 to be healthy"]
+    assert engine.calls.count(f"inspect {member.container_id}") == 4
+    assert clock.slept == 3
+
+
+def test_parts_are_waited_for_in_the_order_in_which_they_need_each_other(engine: FakeEngine) -> None:
+    for name in ("reader-1", "object-store"):
+        not_yet(engine, name, container(f"id-of-{name}"))
+    reports = look()
+    assert reports[:2] == ["waiting for object-store to be healthy", "waiting for reader-1 to be healthy"]
+
+
+def test_a_part_is_asked_itself_because_dockers_next_look_may_be_seconds_away(engine: FakeEngine) -> None:
+    not_yet(engine, "object-store", container("id-of-object-store", health="starting"))
+    look()
+    assert "run id-of-object-store" in engine.calls
+
+
+def test_a_health_check_that_is_no_shell_command_is_run_as_it_is(engine: FakeEngine) -> None:
+    ran: list[list[str]] = []
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        ran.append(command)
+        return routes(container_id, command)
+
+    engine.commands = run
+    plain = container("id-of-object-store")
+    plain["Config"]["Healthcheck"]["Test"] = ["CMD", "mc", "ready", "local"]
+    not_yet(engine, "object-store", plain)
+    look()
+    not_yet(engine, "object-store", container("id-of-object-store"))
+    look()
+    assert ran == [["mc", "ready", "local"], ["/bin/sh", "-c", "curl somewhere"]]
+
+
+def test_a_part_that_docker_restarts_now_is_given_the_chance(engine: FakeEngine) -> None:
+    restarting = container("id-of-reader-0", status="restarting", restarts=1)
+    not_yet(engine, "reader-0", restarting, restarting, container("id-of-reader-0", networks={"front": "10.0.0.2"}))
+    assert "waiting for reader-0 to be healthy" in look()
+    assert engine.calls.count("inspect id-of-reader-0") >= 3
+
+
+def test_a_container_that_stops_between_two_looks_is_asked_again(engine: FakeEngine) -> None:
+    answers: list[tuple[int, str] | None] = [None, (0, "")]
+    engine.commands = lambda _id, _command: answers.pop(0)
+    not_yet(engine, "object-store", container("id-of-object-store"))
+    look()
+    assert answers == []
+
+
+@pytest.mark.parametrize("status", ["exited", "dead", "created", "paused"])
+def test_a_part_that_is_stopped_fails_the_up_at_once_with_its_log(
+    engine: FakeEngine, clock: FakeTime, status: str
+) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0", status=status))
+    engine.logs = ["first", "thread 'main' panicked at 'no catalog'"]
+    text = failure(engine)
+    assert f"writer-0 is not healthy: it is {status}" in text
+    assert "\n    thread 'main' panicked at 'no catalog'\n" in text
+    assert "`docker logs id-of-writer-0-0123abc`" in text
+    assert "run `pulumi up` again" in text
+    assert clock.slept == 0
+
+
+def test_a_part_that_crashes_again_and_again_fails_the_up_before_its_time_is_up(
+    engine: FakeEngine, clock: FakeTime
+) -> None:
+    not_yet(engine, "reader-1", *(container("id-of-reader-1", "restarting", restarts=count) for count in range(99)))
+    engine.logs = ["exit code 101"]
+    text = failure(engine, Patience(restarts=4))
+    assert "reader-1 is not healthy: it ended and was restarted 4 times" in text
+    assert "exit code 101" in text
+    assert clock.slept == 4
+
+
+def test_a_part_that_docker_finds_unhealthy_is_given_a_moment_and_then_fails_the_up(
+    engine: FakeEngine, clock: FakeTime
+) -> None:
+    not_yet(engine, "reader-0", container("id-of-reader-0", health="unhealthy"))
+    engine.commands = lambda _id, _command: (1, "")
+    began = clock.now
+    assert "reader-0 is not healthy: its health check keeps failing" in failure(engine)
+    assert Patience().unhealthy <= clock.now - began < Patience().starting
+
+
+def test_a_part_that_was_unhealthy_and_recovers_does_not_fail_the_up(engine: FakeEngine) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0", health="unhealthy"))
+    passing_after(2, engine, "writer-0")
+    assert look() == ["waiting for writer-0 to be healthy"]
+
+
+def test_a_part_that_starts_for_ever_fails_the_up(engine: FakeEngine, clock: FakeTime) -> None:
+    not_yet(engine, "object-store", container("id-of-object-store"))
+    engine.commands = lambda _id, _command: (1, "")
+    began = clock.now
+    text = failure(engine, Patience(starting=7))
+    assert "object-store is not healthy: it was not in 7 seconds" in text
+    assert 7 <= clock.now - began < 8
+
+
+def test_each_part_has_its_own_time_from_when_its_turn_has_come(engine: FakeEngine, clock: FakeTime) -> None:
+    for name in ("object-store", "writer-0", "reader-0"):
+        not_yet(engine, name, container(f"id-of-{name}", networks={"front": ADDRESSES.get(name, "")}))
+    failures = dict.fromkeys(("id-of-object-store", "id-of-writer-0", "id-of-reader-0"), 3)
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        if failures.get(container_id, 0) > 0:
+            failures[container_id] -= 1
+            return 1, ""
+        return routes(container_id, command)
+
+    engine.commands = run
+    look(Patience(starting=1))
+    assert clock.slept == 9
+
+
+def test_a_container_that_is_gone_is_named_with_the_command_that_makes_it_again(engine: FakeEngine) -> None:
+    member = not_yet(engine, "ingress", None)
+    text = failure(engine)
+    assert text.startswith("ingress: ")
+    assert member.container_id[:12] in text
+    assert "`pulumi up --refresh`" in text
+
+
+def test_a_bounded_number_of_log_lines_is_shown(engine: FakeEngine) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0", status="exited"))
+    engine.logs = [f"line-{number}." for number in range(500)]
+    text = failure(engine)
+    assert "line-499." in text
+    assert "line-400." not in text
+
+
+# The way through the ingress
+
+
+def test_new_readers_are_healthy_only_once_the_ingress_reaches_them(engine: FakeEngine) -> None:
+    not_yet(engine, "reader-1", container("id-of-reader-1", networks={"front": "10.0.0.3", "back": "10.9.0.3"}))
+    answers = ["10.0.0.2:8080", "10.0.0.2:8080, 10.0.0.3:8080"]
+
+    def run(_container_id: str, command: list[str]) -> tuple[int, str]:
+        if "ask-a-reader" not in command[-1]:
+            return 0, ""
+        return 0, f"HTTP/1.1 200 OK\r\nX-Upstream: {answers.pop(0)}\r\n\r\n"
+
+    engine.commands = run
+    assert look() == ["waiting for reader-1 to be healthy", "waiting for the ingress to reach every reader"]
+    assert answers == []
+
+
+def test_a_reader_that_the_ingress_was_refused_by_counts_as_not_reached(engine: FakeEngine) -> None:
+    not_yet(engine, "reader-1", container("id-of-reader-1", networks={"front": "10.0.0.3"}))
+    engine.commands = lambda _id, _command: (0, "X-Upstream: 10.0.0.3:8080, 10.0.0.2:8080\r\n")
+    text = failure(engine)
+    assert text.startswith("ingress: it does not reach reader-1")
+    assert "reader-0" not in text
+
+
+def test_an_ingress_that_reaches_no_reader_fails_the_up_with_their_names(engine: FakeEngine, clock: FakeTime) -> None:
+    not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
+    engine.commands = lambda _id, command: (0, "") if "ask" not in command[-1] else (7, "")
+    began = clock.now
+    text = failure(engine)
+    assert "it does not reach reader-0, reader-1" in text
+    assert clock.now - began < 2 * Patience().unhealthy
+
+
+def test_an_ingress_that_cannot_be_asked_fails_the_up_too(engine: FakeEngine) -> None:
+    not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
+    engine.commands = lambda _id, command: (0, "") if "ask" not in command[-1] else None
+    assert "it does not reach reader-0, reader-1" in failure(engine)
+
+
+def test_the_ingress_is_not_asked_where_only_the_writer_was_waited_for(engine: FakeEngine) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0"))
+    assert look() == ["waiting for writer-0 to be healthy"]

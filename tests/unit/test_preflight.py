@@ -1,0 +1,203 @@
+"""What is looked at on the Docker host before anything is declared."""
+
+import platform
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import preflight
+from cluster.engine import ClusterError, DockerHost
+from cluster.preflight import Claim, check, check_deployment
+from tests.unit.fake_engine import FakeEngine
+
+LOCAL = DockerHost("unix:///var/run/docker.sock")
+FAR = DockerHost("ssh://me@far")
+MINE = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "dev"}
+THEIRS = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "prod"}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
+    """An engine on this very machine, which has FUSE."""
+    engine = FakeEngine(version={"KernelVersion": platform.release()})
+    monkeypatch.setattr(preflight, "Engine", engine)
+    fuse = tmp_path / "fuse"
+    fuse.touch()
+    monkeypatch.setattr(preflight, "_FUSE", str(fuse))
+    return engine
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of 127.0.0.1 that a program listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def free() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def published(
+    port: int, address: str = "127.0.0.1", labels: dict[str, str] | None = None, name: str = "other"
+) -> dict[str, Any]:
+    """A running container that publishes a port, as `GET /containers/json` describes it."""
+    ports = [{"IP": address, "PrivatePort": 80, "PublicPort": port, "Type": "tcp"}]
+    return {"Id": name, "Names": [f"/{name}"], "Ports": ports, "Labels": labels}
+
+
+def claim(port: int, address: str = "127.0.0.1") -> Claim:
+    return Claim("seafowl", "dev", address, port)
+
+
+def refusal(port: int, address: str = "127.0.0.1", host: DockerHost = LOCAL) -> str:
+    with pytest.raises(ClusterError) as caught:
+        check(host, claim(port, address))
+    return str(caught.value)
+
+
+def test_a_free_port_passes(engine: FakeEngine, free: int) -> None:
+    check(LOCAL, claim(free))
+    assert engine.hosts == [LOCAL]
+    assert engine.calls[-1] == "close"
+
+
+def test_a_port_that_another_container_publishes_is_refused_with_its_name_and_the_way_out(
+    engine: FakeEngine, free: int
+) -> None:
+    engine.listed = [published(free, labels=THEIRS, name="prod-ingress")]
+    text = refusal(free)
+    assert f"seafowl:ingress.port {free} is taken on 127.0.0.1 by the container prod-ingress" in text
+    assert "`pulumi config set --path ingress.port <port>`" in text
+    assert "Nothing was changed" in text
+
+
+def test_a_container_without_labels_takes_a_port_all_the_same(engine: FakeEngine, free: int) -> None:
+    engine.listed = [{**published(free), "Labels": None}]
+    assert "by the container other" in refusal(free)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "127.0.0.1"), ("0.0.0.0", "0.0.0.0")],
+)
+def test_every_interface_and_one_of_them_clash(engine: FakeEngine, free: int, theirs: str, ours: str) -> None:
+    engine.listed = [published(free, theirs)]
+    assert "by the container other" in refusal(free, ours)
+
+
+def test_another_port_or_another_address_does_not_clash(engine: FakeEngine, free: int) -> None:
+    engine.listed = [published(free, "192.0.2.7"), published(1), {**published(1), "Ports": None}]
+    engine.listed.append({**published(1), "Ports": [{"PrivatePort": free, "Type": "tcp"}]})
+    check(LOCAL, claim(free))
+
+
+def test_a_port_that_another_program_listens_on_is_refused(engine: FakeEngine, taken: int) -> None:
+    assert f"{taken} is taken on 127.0.0.1 by another program" in refusal(taken)
+
+
+def test_the_stacks_own_ingress_may_keep_its_port(engine: FakeEngine, taken: int) -> None:
+    engine.listed = [published(taken, labels=MINE, name="ingress")]
+    check(LOCAL, claim(taken))
+
+
+def test_the_ingress_of_another_stack_of_the_project_may_not(engine: FakeEngine, taken: int) -> None:
+    engine.listed = [published(taken, labels=THEIRS, name="ingress")]
+    assert "by the container ingress" in refusal(taken)
+
+
+def test_the_stacks_own_ingress_does_not_hide_another_container_on_the_port(engine: FakeEngine, free: int) -> None:
+    engine.listed = [published(free, labels=MINE, name="ingress"), published(free, "192.0.2.7", name="stranger")]
+    assert "by the container stranger" in refusal(free, "0.0.0.0")
+
+
+def test_ports_of_this_machine_say_nothing_about_an_engine_elsewhere(engine: FakeEngine, taken: int) -> None:
+    check(FAR, claim(taken))
+
+
+def test_a_container_takes_a_port_of_an_engine_elsewhere_too(engine: FakeEngine, free: int) -> None:
+    engine.listed = [published(free)]
+    assert "by the container other" in refusal(free, host=FAR)
+
+
+def test_a_local_socket_to_a_virtual_machine_is_an_engine_elsewhere(engine: FakeEngine, taken: int) -> None:
+    engine.version = {"KernelVersion": "5.15.0-linuxkit"}
+    check(LOCAL, claim(taken))
+
+
+def test_an_address_that_this_machine_does_not_have_is_dockers_to_judge(engine: FakeEngine, free: int) -> None:
+    check(LOCAL, claim(free, "192.0.2.7"))
+
+
+def test_a_machine_without_fuse_is_refused_with_the_way_out(
+    engine: FakeEngine, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_FUSE", "/nonexistent/fuse")
+    text = refusal(free)
+    assert "/nonexistent/fuse is not there" in text
+    assert "`modprobe fuse`" in text
+
+
+def test_whether_an_engine_elsewhere_has_fuse_cannot_be_seen_from_here(
+    engine: FakeEngine, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_FUSE", "/nonexistent/fuse")
+    check(FAR, claim(free))
+
+
+def test_all_that_is_wrong_with_the_host_is_told_at_once(
+    engine: FakeEngine, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_FUSE", "/nonexistent/fuse")
+    text = refusal(taken)
+    assert "modprobe fuse" in text
+    assert "by another program" in text
+
+
+def test_no_docker_engine_is_one_clear_error_that_names_the_host(tmp_path: Path) -> None:
+    host = DockerHost(f"unix://{tmp_path}/nonexistent.sock")
+    with pytest.raises(ClusterError) as caught:
+        check(host, claim(8080))
+    text = str(caught.value)
+    assert text.startswith(f"No Docker Engine answers at {host.url}: ")
+    assert "Nothing was changed" in text
+    assert "`pulumi config set docker:host …`" in text
+    assert "\n" not in text
+
+
+# Deployments
+
+
+def member(name: str, deployment: str) -> dict[str, Any]:
+    return {"Names": [f"/{name}"], "Labels": {**MINE, "org.seafowl.deployment": deployment}}
+
+
+def test_only_containers_of_the_same_stack_name_are_asked_for(engine: FakeEngine) -> None:
+    check_deployment(LOCAL, "seafowl", "dev", "mine")
+    labels = ["org.seafowl.project=seafowl", "org.seafowl.stack=dev", "org.seafowl.deployment"]
+    (asked,) = (call for call in engine.calls if call.startswith("containers"))
+    assert all(label in asked for label in labels)
+
+
+def test_the_stacks_own_containers_are_no_strangers(engine: FakeEngine) -> None:
+    engine.listed = [member("writer", "mine"), member("reader", "mine")]
+    check_deployment(LOCAL, "seafowl", "dev", "mine")
+
+
+def test_another_deployment_of_the_same_stack_name_is_refused_with_its_containers(engine: FakeEngine) -> None:
+    engine.listed = [member("writer-b", "theirs"), member("reader", "mine"), member("reader-a", "theirs")]
+    with pytest.raises(ClusterError) as caught:
+        check_deployment(LOCAL, "seafowl", "dev", "mine")
+    text = str(caught.value)
+    assert "Another deployment of stack 'dev'" in text
+    assert "Two writers on one catalog" in text
+    assert text.endswith("docker rm -f reader-a writer-b")

@@ -1,0 +1,116 @@
+"""Whatever the settings accept, the renderers turn into files that their readers can parse."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.litefs import NodeRole, render_litefs_yml
+from config.minio import render_minio_start
+from config.nginx import render_nginx_conf
+from config.seafowl import render_seafowl_toml
+from config.settings import S3Settings, Settings
+from tests.unit.nginx_conf import arguments, block, parsed
+
+PAIRS = [(w, r) for w in ("delete", "truncate", "persist") for r in ("off", "delete", "memory", False)]
+BUCKETS = st.from_regex(r"[a-z0-9]([a-z0-9]|-(?=[a-z0-9])){1,60}[a-z0-9]", fullmatch=True)
+
+
+def sizes(least: int) -> st.SearchStrategy[str]:
+    """Sizes of at least `least` MiB."""
+    mebibytes = st.integers(least, 1024 * 1024).map(lambda n: f"{n}MiB")
+    gibibytes = st.integers(max(1, least // 1024), 1024).map(lambda n: f"{n} gib")
+    return mebibytes | gibibytes
+
+
+def limits(least: int) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={"memory": sizes(least), "cpus": st.floats(0.01, 1024)})
+
+
+S3 = st.fixed_dictionaries(
+    {"bucket": BUCKETS, "region": st.text(min_size=1)},
+    optional={
+        "endpoint": st.sampled_from(["http://s3:9000", "https://s3.example.org", "https://[::1]:9000/"]),
+        "prefix": st.from_regex(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,2}", fullmatch=True),
+    },
+)
+MINIO = st.fixed_dictionaries({}, optional={"bucket": BUCKETS})
+CONFIGS = st.fixed_dictionaries(
+    {"modes": st.sampled_from([*PAIRS, ("wal", "wal")])},
+    optional={
+        "readers": st.integers(1, 1000) | st.integers(1, 1000).map(str),
+        "ingress": st.fixed_dictionaries(
+            {},
+            optional={
+                "bindAddress": st.ip_addresses().map(str),
+                "port": st.integers(1, 65535),
+                "uploadLimit": sizes(1),
+            },
+        ),
+        "objectStore": st.one_of(S3.map(lambda s3: {"s3": s3}), MINIO.map(lambda minio: {"minio": minio})),
+        "access": st.fixed_dictionaries(
+            {}, optional={key: st.sampled_from(["any", "off", False, "false"]) for key in ("read", "write")}
+        ),
+        "resources": st.fixed_dictionaries(
+            {},
+            optional={"writer": limits(128), "reader": limits(128), "objectStore": limits(512), "ingress": limits(32)},
+        ),
+        "retainData": st.booleans(),
+    },
+).map(lambda config: {**config, **dict(zip(("writerJournalMode", "readerJournalMode"), config["modes"], strict=True))})
+
+
+def validated(config: dict[str, Any]) -> Settings:
+    return Settings.model_validate({key: value for key, value in config.items() if key != "modes"})
+
+
+def object_store(s: Settings) -> dict[str, str]:
+    """The `[object_store]` keys, as the component passes them."""
+    store = s.object_store.s3
+    return store.model_dump(exclude_none=True) if isinstance(store, S3Settings) else {"bucket": "b", "region": "r"}
+
+
+@given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))
+def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], role: NodeRole) -> None:
+    s = validated(config)
+    text = render_seafowl_toml(role, s, object_store(s))
+    assert text == render_seafowl_toml(role, validated(config), object_store(validated(config)))
+    document = tomllib.loads(text)
+    assert document["object_store"] == {"type": "s3", **object_store(s)}
+    mode = s.writer_journal_mode if role == "writer" else s.reader_journal_mode
+    assert document["catalog"]["journal_mode"] == mode
+    assert document["frontend"]["http"]["upload_data_max_length"] * 1024 * 1024 == s.ingress.upload_limit
+    assert document.get("runtime", {}).get("max_memory", 64) >= 64, "Seafowl refuses less"
+
+
+@given(config=CONFIGS)
+@settings(max_examples=25)
+def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: dict[str, Any], tmp_path: Path) -> None:
+    ingress = validated(config).ingress
+    text = render_nginx_conf(ingress)
+    assert text == render_nginx_conf(ingress)
+    http = block(parsed(text, tmp_path), "http")
+    (size,) = arguments(http, "client_max_body_size")
+    assert int(size[0].removesuffix("m")) * 1024 * 1024 == ingress.upload_limit
+
+
+@given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))
+def test_litefs_yml_does_not_depend_on_the_settings(config: dict[str, Any], role: NodeRole) -> None:
+    validated(config)
+    document = yaml.safe_load(render_litefs_yml(role))
+    assert document["lease"]["candidate"] is (role == "writer")
+
+
+@given(bucket=BUCKETS)
+@settings(max_examples=25)
+def test_the_start_script_of_minio_is_a_shell_script_for_every_bucket(bucket: str) -> None:
+    accepted = Settings.model_validate({"objectStore": {"minio": {"bucket": bucket}}}).object_store.minio
+    assert accepted is not None
+    script = render_minio_start(accepted.bucket)
+    assert script == render_minio_start(accepted.bucket)
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    assert f"arn:aws:s3:::{bucket}/*" in script

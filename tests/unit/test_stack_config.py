@@ -1,0 +1,158 @@
+"""What the program reads from the stack config as Pulumi hands it over: text, JSON text and secrets."""
+
+import json
+
+import pulumi
+import pytest
+
+from config import stack_config
+from config.problems import ConfigError
+from config.stack_config import StackConfig
+from tests.unit.pulumi_mocks import run
+
+S3 = json.dumps({"s3": {"bucket": "tables", "region": "eu-west-1"}})
+S3_KEYS = {
+    "seafowl:s3AccessKeyId": "AKIAWRITER",
+    "seafowl:s3SecretAccessKey": "hunter2-writer",
+    "seafowl:s3ReaderAccessKeyId": "AKIAREADER",
+    "seafowl:s3ReaderSecretAccessKey": "hunter2-reader",
+}
+
+
+def load(config: dict[str, str], secret_keys: list[str] | None = None) -> StackConfig:
+    """The stack config as a program of project `seafowl` loads it. Raises `ConfigError`."""
+    loaded: list[StackConfig] = []
+
+    def program() -> None:
+        pulumi.runtime.set_all_config(config, secret_keys or [])
+        loaded.append(stack_config.load())
+
+    run(program)
+    return loaded[0]
+
+
+def refusal(config: dict[str, str], secret_keys: list[str] | None = None) -> ConfigError:
+    """The error that a config is refused with."""
+    with pytest.raises(ConfigError) as caught:
+        load(config, secret_keys)
+    return caught.value
+
+
+def test_text_and_json_become_typed_settings() -> None:
+    config = load(
+        {
+            "seafowl:readers": "5",
+            "seafowl:readerJournalMode": "false",
+            "seafowl:retainData": "true",
+            "seafowl:ingress": '{"port": 9090, "bindAddress": "0.0.0.0"}',
+            "seafowl:access": '{"write": false}',
+        }
+    )
+    assert config.settings.readers == 5
+    assert config.settings.reader_journal_mode == "off"
+    assert config.settings.retain_data is True
+    assert (config.settings.ingress.port, config.settings.ingress.bind_address) == (9090, "0.0.0.0")
+    assert config.settings.access.write == "off"
+    assert dict(config.secrets) == {}
+
+
+def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
+    assert load({"docker:host": "unix:///d.sock", "other:readers": "0", "seafowls:x": "1"}).settings.readers == 2
+
+
+def test_config_that_comes_through_the_environment_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"seafowl:readers": "7"}))
+    assert load({}).settings.readers == 7
+
+
+def test_every_problem_is_in_one_error() -> None:
+    error = refusal({"seafowl:readers": "0", "seafowl:ingress": '{"port": 0}', "seafowl:s3AccessKeyId": "hunter2"})
+    assert [problem.key for problem in error.problems] == [
+        "seafowl:readers",
+        "seafowl:ingress.port",
+        "seafowl:s3AccessKeyId",
+    ]
+
+
+def test_text_that_is_no_json_is_refused_without_being_printed() -> None:
+    error = refusal({"seafowl:ingress": '{"port": hunter2'})
+    assert [problem.key for problem in error.problems] == ["seafowl:ingress"]
+    assert "bindAddress, port, uploadLimit" in str(error)
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("key", ["s3AccesKeyId", "s3SecretAcessKey", "s3ReaderSecretKey"])
+def test_a_misspelt_secret_key_is_met_with_the_right_one_and_not_with_its_value(key: str) -> None:
+    error = refusal({f"seafowl:{key}": "hunter2"}, [f"seafowl:{key}"])
+    assert len(error.problems) == 1
+    assert error.problems[0].key == f"seafowl:{key}"
+    assert "did you mean s3" in error.problems[0].reason
+    assert "hunter2" not in str(error)
+
+
+def test_a_misspelt_everyday_key_is_met_with_the_right_one() -> None:
+    assert "did you mean readers?" in str(refusal({"seafowl:reader": "3"}))
+
+
+def test_all_four_s3_keys_arrive_as_secret_outputs() -> None:
+    config = load({"seafowl:objectStore": S3, **S3_KEYS}, list(S3_KEYS))
+    assert set(config.secrets) == {key.removeprefix("seafowl:") for key in S3_KEYS}
+
+    results: list[tuple[bool, str | None]] = []
+
+    async def look() -> None:
+        results.extend([(await output.is_secret(), await output.future()) for output in config.secrets.values()])
+
+    run(look)
+    assert all(is_secret for is_secret, _ in results)
+    assert {value for _, value in results} == set(S3_KEYS.values())
+
+
+@pytest.mark.parametrize("missing", S3_KEYS)
+def test_a_missing_s3_key_is_named_with_the_command_that_sets_it(missing: str) -> None:
+    given = {key: value for key, value in S3_KEYS.items() if key != missing}
+    error = refusal({"seafowl:objectStore": S3, **given}, list(given))
+    assert [problem.key for problem in error.problems] == [missing]
+    assert f"`pulumi config set --secret {missing.removeprefix('seafowl:')}`" in str(error)
+
+
+def test_all_missing_s3_keys_are_named_at_once() -> None:
+    assert {problem.key for problem in refusal({"seafowl:objectStore": S3}).problems} == set(S3_KEYS)
+
+
+def test_missing_s3_keys_are_told_beside_other_problems() -> None:
+    keys = {problem.key for problem in refusal({"seafowl:objectStore": S3, "seafowl:readers": "0"}).problems}
+    assert keys == {"seafowl:readers", *S3_KEYS}, "the user would be told of them only after mending the first"
+
+
+@pytest.mark.parametrize("key", S3_KEYS)
+def test_a_secret_key_in_clear_text_is_refused_without_being_printed(key: str) -> None:
+    error = refusal({"seafowl:objectStore": S3, **S3_KEYS}, [other for other in S3_KEYS if other != key])
+    assert [problem.key for problem in error.problems] == [key]
+    assert "stands in clear text" in str(error)
+    assert f"`pulumi config set --secret {key.removeprefix('seafowl:')}`" in str(error)
+    assert not any(value in str(error) for value in S3_KEYS.values())
+
+
+def test_s3_keys_without_an_s3_are_refused_because_nothing_would_read_them() -> None:
+    error = refusal(S3_KEYS, list(S3_KEYS))
+    assert {problem.key for problem in error.problems} == set(S3_KEYS)
+    assert "Remove it" in str(error)
+
+
+def test_the_docker_host_is_the_local_socket_unless_said_otherwise() -> None:
+    docker = load({}).docker
+    assert (docker.url, docker.cert_path) == ("unix:///var/run/docker.sock", None)
+
+
+def test_the_docker_host_of_the_environment_is_used_as_the_provider_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://far:2376")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/certs")
+    docker = load({}).docker
+    assert (docker.url, docker.cert_path) == ("tcp://far:2376", "/certs")
+
+
+def test_the_docker_host_of_the_stack_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://far:2376")
+    docker = load({"docker:host": "ssh://me@near", "docker:certPath": "/mine"}).docker
+    assert (docker.url, docker.cert_path) == ("ssh://me@near", "/mine")
