@@ -1,9 +1,14 @@
 """The Docker Engine that the stack is deployed to."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 _TIMEOUT_SECONDS = 20
+
+COMMAND_SECONDS = 10
+"""Seconds that a command in a container may take."""
 
 
 class ClusterError(Exception):
@@ -29,6 +34,7 @@ class Engine:
 
     def __init__(self, host: DockerHost) -> None:
         """Connect. Raises `ClusterError` where no Engine answers."""
+        self._url = host.url
         # Imported here: a fifth of a second that only a look at Docker should pay for, not every import of this module.
         import docker  # noqa: PLC0415
         from docker.errors import DockerException  # noqa: PLC0415
@@ -38,7 +44,7 @@ class Engine:
             self._api: Any = docker.DockerClient(**_client_options(host)).api
             self.version: dict[str, Any] = self._api.version()
             """What the Engine says of itself (`GET /version`)."""
-        except (DockerException, OSError) as error:
+        except (DockerException, OSError, ValueError) as error:
             raise ClusterError(
                 f"No Docker Engine answers at {host.url}: {_brief(error)}. Nothing was changed. Start it "
                 "(`systemctl start docker`, or `make docker`), or name another host with "
@@ -55,39 +61,66 @@ class Engine:
 
     def containers(self, every: bool = False, **filters: str | list[str]) -> list[dict[str, Any]]:
         """The running containers that `filters` let through; with `every`, the stopped ones too."""
-        return self._api.containers(all=every, filters=filters)
+        with self._answering():
+            return self._api.containers(all=every, filters=filters)
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         """All about one container; None if it is gone."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        try:
-            return self._api.inspect_container(container_id)
-        except NotFound:
-            return None
+        with self._answering():
+            try:
+                return self._api.inspect_container(container_id)
+            except NotFound:
+                return None
 
     def run(self, container_id: str, command: list[str]) -> tuple[int, str] | None:
-        """Run `command` in a running container: its exit code and output. None if the container was not running."""
+        """Run `command` in a running container: its exit code and output. None if the container was not running.
+
+        It is ended after `COMMAND_SECONDS`, with exit code 124: the Engine itself would wait for ever.
+        """
         from docker.errors import APIError  # noqa: PLC0415
 
-        try:
-            execution = self._api.exec_create(container_id, command)
-            output: bytes = self._api.exec_start(execution["Id"])
-            return self._api.exec_inspect(execution["Id"])["ExitCode"], output.decode(errors="replace")
-        except APIError:
-            return None
+        with self._answering():
+            try:
+                execution = self._api.exec_create(container_id, ["timeout", str(COMMAND_SECONDS), *command])
+                output: bytes = self._api.exec_start(execution["Id"])
+                return self._api.exec_inspect(execution["Id"])["ExitCode"], output.decode(errors="replace")
+            except APIError:
+                return None
 
     def memory(self, container_id: str) -> int:
         """Bytes that a running container uses, without the page cache that the kernel can take back."""
-        memory: dict[str, Any] = self._api.stats(container_id, stream=False, one_shot=True)["memory_stats"]
+        with self._answering():
+            memory: dict[str, Any] = self._api.stats(container_id, stream=False, one_shot=True)["memory_stats"]
         details: dict[str, int] = memory.get("stats", {})
         cache = details.get("inactive_file", details.get("total_inactive_file", 0))
         return max(memory.get("usage", 0) - cache, 0)
 
     def log_lines(self, container_id: str, count: int) -> list[str]:
-        """The last `count` lines that a container logged."""
-        text: bytes = self._api.logs(container_id, tail=count)
+        """The last `count` lines that a container logged; none if it is gone."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with self._answering():
+            try:
+                text: bytes = self._api.logs(container_id, tail=count)
+            except NotFound:
+                return []
         return text.decode(errors="replace").splitlines()
+
+    @contextmanager
+    def _answering(self) -> Generator[None]:
+        """Turns the libraries' errors of an Engine that went away, or that refuses, into one that says so."""
+        from docker.errors import DockerException  # noqa: PLC0415
+        from requests import RequestException  # noqa: PLC0415
+
+        try:
+            yield
+        except (DockerException, RequestException) as error:
+            raise ClusterError(
+                f"The Docker Engine at {self._url} did not answer: {_brief(error)}. What runs keeps running; "
+                "run the same command again when it does."
+            ) from None
 
 
 def _client_options(host: DockerHost) -> dict[str, Any]:

@@ -42,23 +42,23 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Routing:
-    """How to see that the ingress reaches the readers."""
+class Route:
+    """How to see that the ingress reaches the nodes behind one of its upstreams."""
 
     ingress: Member
-    readers: Sequence[Member]
+    nodes: Sequence[Member]
     command: str
-    """Shell command in the ingress that asks some reader, and prints `X-Upstream: <its address>:<port>`."""
+    """Shell command in the ingress that asks one of them, and prints `X-Upstream: <its address>:<port>`."""
 
 
 def await_healthy(
     host: DockerHost,
     members: Sequence[Member],
-    routing: Routing,
+    routes: Sequence[Route],
     report: Callable[[str], None],
     patience: Patience | None = None,
 ) -> None:
-    """Return once every one of `members` is healthy, and the ingress has had an answer from every new reader.
+    """Return once every one of `members` is healthy, and the ingress has had an answer from every new node.
 
     They are waited for in their order, so give what others need first. `report` is told, once each, what is waited
     for. Raises `ClusterError` with the last log lines of the first that does not become healthy.
@@ -71,9 +71,10 @@ def await_healthy(
         for member in awaited:
             report(f"waiting for {member.name} to be healthy")
             _await_one(engine, member, patience)
-        if any(member in routing.readers or member == routing.ingress for member in awaited):
-            report("waiting for the ingress to reach every reader")
-            _await_routes(engine, routing, patience)
+        for route in routes:
+            if any(member in route.nodes or member == route.ingress for member in awaited):
+                report(f"waiting for the ingress to reach {', '.join(node.name for node in route.nodes)}")
+                _await_route(engine, route, patience)
 
 
 def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
@@ -93,17 +94,20 @@ def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _await_routes(engine: Engine, routing: Routing, patience: Patience) -> None:
-    """NGINX leaves out for two seconds a reader that it met before it served. Those that are replaced go after this."""
+def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
+    """NGINX goes on with an old address for a second, and leaves a node out for two that it met before it served.
+
+    Nodes that are replaced are deleted only after this.
+    """
     began = time.monotonic()
-    missing = {address: reader for reader in routing.readers for address in _addresses(engine, reader, routing.ingress)}
-    ask = f"for i in $(seq {2 * len(missing)}); do {routing.command}; done"
+    missing = {address: node for node in route.nodes for address in _addresses(engine, node, route.ingress)}
+    ask = f"for i in $(seq {2 * len(missing)}); do {route.command}; done"
     while missing:
-        answer = engine.run(routing.ingress.container_id, ["/bin/sh", "-c", ask])
+        answer = engine.run(route.ingress.container_id, ["/bin/sh", "-c", ask])
         for address in re.findall(r"^X-Upstream: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
             missing.pop(address.strip("[]"), None)
         if missing and time.monotonic() - began >= patience.unhealthy:
-            names = ", ".join(sorted(reader.name for reader in missing.values()))
+            names = ", ".join(sorted(node.name for node in missing.values()))
             raise ClusterError(
                 f"ingress: it does not reach {names}, though healthy. `docker logs` of the ingress's container says "
                 "what NGINX finds. What runs keeps running."

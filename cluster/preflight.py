@@ -53,17 +53,32 @@ def check(host: DockerHost, claim: Claim) -> None:
 
 def _port_taken(claim: Claim, containers: Iterable[dict[str, Any]], here: bool) -> str | None:
     """Who else has the ingress's port; None if it is free or the stack's own."""
-    for container in containers:
-        for port in container.get("Ports") or ():
-            address = port.get("IP", "")
-            overlaps = address == claim.bind_address or {address, claim.bind_address} & set(_EVERY_INTERFACE)
-            if port.get("PublicPort") != claim.port or not overlaps:
-                continue
-            labels: dict[str, str] = container.get("Labels") or {}
-            if (labels.get(PROJECT), labels.get(STACK)) == (claim.project, claim.stack):
-                return None
-            return f"the container {container['Names'][0].lstrip('/')}"
-    return "another program" if here and not _can_bind(claim.bind_address, claim.port) else None
+    holders = [container for container in containers if _publishes(container, claim)]
+    strangers = [
+        container["Names"][0].lstrip("/")
+        for container in holders
+        if _stack_of(container) != (claim.project, claim.stack)
+    ]
+    if strangers:
+        return f"the container {strangers[0]}"
+    return "another program" if here and not holders and not _can_bind(claim.bind_address, claim.port) else None
+
+
+def _publishes(container: dict[str, Any], claim: Claim) -> bool:
+    ports: list[dict[str, Any]] = container.get("Ports") or []
+    return any(
+        port.get("PublicPort") == claim.port
+        and (
+            port.get("IP", "") == claim.bind_address
+            or bool({port.get("IP", ""), claim.bind_address} & set(_EVERY_INTERFACE))
+        )
+        for port in ports
+    )
+
+
+def _stack_of(container: dict[str, Any]) -> tuple[str | None, str | None]:
+    labels: dict[str, str] = container.get("Labels") or {}
+    return labels.get(PROJECT), labels.get(STACK)
 
 
 def _can_bind(address: str, port: int) -> bool:

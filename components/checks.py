@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import pulumi
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Member, Routing, await_healthy
+from cluster.health import Member, Route, await_healthy
 from cluster.preflight import check_deployment
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
-from config.nginx import ANSWERING_READER
+from config.nginx import answering
 
 
 def deployment_id(host: DockerHost) -> pulumi.Output[str]:
@@ -52,28 +52,26 @@ def when_healthy(
 
     Runs at every `up`, also when nothing changed. A preview has no containers to look at.
     """
-    parts = [*object_store.containers, writer.container, *readers.containers, ingress.container]
-    names = [
-        *("object-store" for _ in object_store.containers),
-        "writer-0",
-        *(f"reader-{index}" for index in range(len(readers.containers))),
-        "ingress",
+    parts = [
+        *(("object-store", container) for container in object_store.containers),
+        ("writer-0", writer.container),
+        *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
+        ("ingress", ingress.container),
     ]
 
     async def look(ids: Sequence[str]) -> None:
         if pulumi.runtime.is_dry_run():
             return
-        members = [Member(name, container_id) for name, container_id in zip(names, ids, strict=True)]
-        routing = Routing(
-            ingress=members[-1],
-            readers=[member for member in members if member.name.startswith("reader-")],
-            command=ANSWERING_READER,
-        )
+        members = [Member(name, container_id) for (name, _), container_id in zip(parts, ids, strict=True)]
+        routes = [
+            Route(members[-1], [one for one in members if one.name.startswith(f"{role}-")], answering(role))
+            for role in ("writer", "reader")
+        ]
         try:
             await asyncio.to_thread(
-                await_healthy, host, members, routing, lambda text: pulumi.log.info(text, ephemeral=True)
+                await_healthy, host, members, routes, lambda text: pulumi.log.info(text, ephemeral=True)
             )
         except ClusterError as error:
             raise pulumi.RunError(str(error)) from None
 
-    return pulumi.Output.all(*(part.id for part in parts)).apply(look)
+    return pulumi.Output.all(*(part.id for _, part in parts)).apply(look)

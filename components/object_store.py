@@ -73,7 +73,7 @@ class ObjectStore(pulumi.ComponentResource):
         )
         volume = data_volume(
             f"{name}-data",
-            physical_name=minio.volume or data_volume_name("object-store"),
+            physical_name=minio.volume or data_volume_name(name),
             role="object-store",
             retain=args.retain_data,
             deployment=args.deployment,

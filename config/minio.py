@@ -68,7 +68,7 @@ user() {{ # user NAME PASSWORD POLICY: make the user, or give the one that is th
   # Where it is attached already, some versions of MinIO call that an error.
   if ! refusal=$(mc --quiet admin policy attach local "$3" --user "$1" 2>&1); then
     case "$(mc --json admin policy entities local --user "$1")" in
-      *"\"$3\""*) ;;
+      *"\\"$3\\""*) ;;
       *) echo "$refusal" >&2 && return 1 ;;
     esac
   fi

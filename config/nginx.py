@@ -4,14 +4,16 @@ Its values are numbers and our own constants: nothing a user writes as free text
 """
 
 from config.layout import INGRESS_PORT, READERS_ALIAS, SEAFOWL_PORT, WRITERS_ALIAS
+from config.litefs import NodeRole
 from config.settings import IngressSettings
 from config.sizes import whole_mib
 
 HEALTHY = f"curl --fail --silent --output /dev/null http://127.0.0.1:{INGRESS_PORT}/ingress/healthz"
 
 
-ANSWERING_READER = f"curl --silent --output /dev/null --dump-header - http://127.0.0.1:{INGRESS_PORT}/ingress/reader"
-"""Shell command inside the ingress that asks some reader and prints its address in a header, `X-Upstream`."""
+def answering(role: NodeRole) -> str:
+    """Shell command inside the ingress that asks the writer or some reader, and prints its address as `X-Upstream`."""
+    return f"curl --silent --output /dev/null --dump-header - http://127.0.0.1:{INGRESS_PORT}/ingress/answering/{role}"
 
 
 def render_nginx_conf(ingress: IngressSettings) -> str:
@@ -109,13 +111,20 @@ http {{
             return 200 "ok\\n";
         }}
 
-        # Which reader answers: for whoever is inside this container, to see that all readers are reached.
-        location = /ingress/reader {{
+        # Which node answers: for whoever is inside this container, to see that the nodes of now are reached.
+        location /ingress/answering/ {{
             access_log off;
             allow 127.0.0.1;
             deny all;
-            proxy_pass http://readers/healthz;
-            add_header X-Upstream $upstream_addr;
+
+            location = /ingress/answering/reader {{
+                proxy_pass http://readers/healthz;
+                add_header X-Upstream $upstream_addr;
+            }}
+            location = /ingress/answering/writer {{
+                proxy_pass http://writer/healthz;
+                add_header X-Upstream $upstream_addr;
+            }}
         }}
     }}
 }}

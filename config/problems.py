@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
 
 from config.settings import Settings
 
@@ -42,7 +43,9 @@ def problems_of(error: ValidationError, namespace: str) -> list[Problem]:
     """
     found: list[Problem] = []
     for item in error.errors(include_url=False, include_input=False):
-        location = [str(part) for part in item["loc"]]
+        # A default that does not fit is reported under the field's name, not under its key.
+        defaulted = item["type"] != "extra_forbidden"
+        location = [to_camel(str(part)) if defaulted and "_" in str(part) else str(part) for part in item["loc"]]
         key = f"{namespace}:{'.'.join(location)}"
         found.append(Problem(key, _reason(item["type"], item["msg"], item.get("ctx", {}), location)))
     return found
@@ -64,8 +67,6 @@ def _reason(kind: str, message: str, context: Mapping[str, Any], location: list[
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
-        case "greater_than":
-            return f"must be more than {context['gt']}"
         case "literal_error":
             return f"must be one of {context['expected']}"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -74,8 +75,11 @@ def _reason(kind: str, message: str, context: Mapping[str, Any], location: list[
             return "must be a string"
         case "json_invalid":
             return f"must be an object with the keys {', '.join(known_keys(location))}: what it holds is no JSON object"
-        case _:
+        case "rule" | "size":
             return message
+        case _:
+            # pydantic's own text of any other kind may quote the value.
+            return "is not valid"
 
 
 def unknown_key(key: str, known: list[str]) -> str:

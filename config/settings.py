@@ -34,6 +34,8 @@ MIN_OBJECT_STORE_MEMORY = 512 * MIB
 
 MIN_INGRESS_MEMORY = 32 * MIB
 
+_ENDPOINT = "must be the URL of an S3 server without a path, such as https://s3.example.org:9000"
+
 
 class Model(BaseModel):
     """What all parts of the settings share: frozen, camelCase keys, an unknown key is an error."""
@@ -51,6 +53,13 @@ def _refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{message}", {"message": message})
 
 
+def _no_boolean(value: Any) -> Any:
+    """Python counts true as 1."""
+    if isinstance(value, bool):
+        raise _refuse("must be a whole number, such as 2")
+    return value
+
+
 def _ip_address(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
@@ -61,7 +70,12 @@ def _ip_address(value: str) -> str:
 
 
 def _bucket_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) or ".." in value:
+    like_an_address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value)
+    if (
+        not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value)
+        or re.search(r"\.[.-]|-\.", value)
+        or like_an_address
+    ):
         raise _refuse("must be a bucket name as S3 allows it: 3 to 63 of a-z, 0-9, '-' and '.', such as seafowl-dev")
     return value
 
@@ -73,11 +87,16 @@ def _prefix(value: str) -> str:
 
 
 def _endpoint(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/") or url.query:
-        raise _refuse("must be the URL of an S3 server without a path, such as https://s3.example.org:9000")
+    try:
+        url = urlsplit(value)
+        # Reading the port checks it.
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        raise _refuse(_ENDPOINT) from None
     if url.username or url.password:
         raise _refuse("must not carry credentials (they would stand in clear text): use s3AccessKeyId and its siblings")
+    if not usable or url.path not in ("", "/") or url.query or url.fragment:
+        raise _refuse(_ENDPOINT)
     return value.rstrip("/")
 
 
@@ -88,10 +107,12 @@ def _volume_name(value: str) -> str:
 
 
 def _image_reference(value: str) -> str:
-    # A tag or a digest is required: an image without one changes under the stack, and no diff says so.
-    if not re.fullmatch(r"[^\s@]*[^\s@/:](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})(@sha256:[0-9a-f]{64})?", value) and (
-        not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", value)
-    ):
+    # As Docker reads it: [host[:port]/]path, then a tag or a digest. One of these is required: an image without them
+    # changes under the stack, and no diff says so.
+    host = r"([A-Za-z0-9.-]+(:\d+)?/)?"
+    path = r"[a-z0-9]+([._/-]+[a-z0-9]+)*"
+    tag, digest = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"@sha256:[0-9a-f]{64}"
+    if not re.fullmatch(f"{host}{path}({tag}|{digest}|{tag}{digest})", value):
         raise _refuse(
             "must name an image with a tag or a digest, such as nginx:1.30 (without one it can change unseen)"
         )
@@ -99,6 +120,7 @@ def _image_reference(value: str) -> str:
 
 
 ImageReference = Annotated[str, AfterValidator(_image_reference)]
+WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 
 
@@ -108,7 +130,9 @@ class IngressSettings(Model):
     bind_address: Annotated[str, AfterValidator(_ip_address)] = Field(
         default="127.0.0.1", description="address of the Docker host that the ingress listens on"
     )
-    port: int = Field(default=8080, ge=1, le=65535, description="port of the Docker host that the ingress listens on")
+    port: WholeNumber = Field(
+        default=8080, ge=1, le=65535, description="port of the Docker host that the ingress listens on"
+    )
     upload_limit: Size = Field(
         default=ByteSize(256 * MIB), description="largest body of an upload or a query, in whole MiB"
     )
@@ -131,17 +155,23 @@ class S3Settings(Model):
         default=None, description="URL of the service; left out for AWS"
     )
     region: str | None = Field(
-        default=None, min_length=1, description="region, such as eu-west-1; required without an endpoint"
+        default=None,
+        min_length=1,
+        validate_default=True,
+        description="region, such as eu-west-1; required without an endpoint",
     )
     prefix: Annotated[str, AfterValidator(_prefix)] | None = Field(
         default=None, description="folder in the bucket; two stacks may share a bucket with different prefixes"
     )
 
-    @model_validator(mode="after")
-    def _region_or_endpoint(self) -> "S3Settings":
-        if self.endpoint is None and self.region is None:
-            raise _refuse("needs a region (AWS) or an endpoint (any other S3): Seafowl exits at its start without one")
-        return self
+    @field_validator("region")
+    @classmethod
+    def _region_or_endpoint(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if region is None and "endpoint" in info.data and info.data["endpoint"] is None:
+            raise _refuse(
+                "is missing: s3 needs a region (AWS) or an endpoint (any other S3); Seafowl exits at once without"
+            )
+        return region
 
 
 class ObjectStoreSettings(Model):
@@ -202,42 +232,62 @@ class Limits(Model):
     """Limits of one container of a role; what is left out is not limited."""
 
     memory: Size | None = Field(default=None, description="memory, such as 1GiB; the container is killed above it")
-    cpus: float | None = Field(default=None, gt=0, le=1024, description="CPUs, such as 0.5")
+    cpus: float | None = Field(default=None, ge=0.01, le=1024, description="CPUs, such as 0.5")
+
+
+def _starts_with(minimum: int) -> AfterValidator:
+    def check(size: ByteSize | None) -> ByteSize | None:
+        if size is not None and size < minimum:
+            raise _refuse(f"must be at least {minimum // MIB}MiB: with less the container is killed before it serves")
+        return size
+
+    return AfterValidator(check)
+
+
+class NodeLimits(Limits):
+    """Limits of a Seafowl node."""
+
+    memory: Annotated[Size | None, _starts_with(MIN_NODE_MEMORY)] = Field(
+        default=None, description="memory of a node, such as 1GiB; Seafowl plans its queries with 70 % of it"
+    )
+
+
+class ObjectStoreLimits(Limits):
+    """Limits of MinIO."""
+
+    memory: Annotated[Size | None, _starts_with(MIN_OBJECT_STORE_MEMORY)] = Field(
+        default=None, description="memory of MinIO, such as 1GiB"
+    )
+
+
+class IngressLimits(Limits):
+    """Limits of NGINX."""
+
+    memory: Annotated[Size | None, _starts_with(MIN_INGRESS_MEMORY)] = Field(
+        default=None, description="memory of NGINX, such as 64MiB"
+    )
 
 
 class ResourceSettings(Model):
     """Limits per role."""
 
-    writer: Limits = Field(default=Limits(), description="limits of the writer")
-    reader: Limits = Field(default=Limits(), description="limits of each reader")
-    object_store: Limits = Field(default=Limits(), description="limits of MinIO")
-    ingress: Limits = Field(default=Limits(), description="limits of NGINX")
-
-    @model_validator(mode="after")
-    def _enough_to_start(self) -> "ResourceSettings":
-        for role, limits, minimum in (
-            ("writer", self.writer, MIN_NODE_MEMORY),
-            ("reader", self.reader, MIN_NODE_MEMORY),
-            ("objectStore", self.object_store, MIN_OBJECT_STORE_MEMORY),
-            ("ingress", self.ingress, MIN_INGRESS_MEMORY),
-        ):
-            if limits.memory is not None and limits.memory < minimum:
-                raise _refuse(
-                    f"{role}.memory must be at least {minimum // MIB}MiB: "
-                    "with less the container is killed before it serves"
-                )
-        return self
+    writer: NodeLimits = Field(default=NodeLimits(), description="limits of the writer")
+    reader: NodeLimits = Field(default=NodeLimits(), description="limits of each reader")
+    object_store: ObjectStoreLimits = Field(default=ObjectStoreLimits(), description="limits of MinIO")
+    ingress: IngressLimits = Field(default=IngressLimits(), description="limits of NGINX")
 
 
 class Settings(Model):
     """One stack's config, validated as a whole."""
 
-    readers: int = Field(default=2, ge=1, le=1000, description="number of readers in the pool")
+    readers: WholeNumber = Field(default=2, ge=1, le=1000, description="number of readers in the pool")
     writer_journal_mode: WriterJournalMode = Field(
         default="delete", description="SQLite journal mode of the writer's catalog; `wal` needs readers with `wal`"
     )
     reader_journal_mode: Annotated[ReaderJournalMode, BeforeValidator(_off)] = Field(
-        default="off", description="journal mode that the readers open the catalog with; must fit the writer's"
+        default="off",
+        validate_default=True,
+        description="journal mode that the readers open the catalog with; must fit the writer's",
     )
     ingress: IngressSettings = Field(default=IngressSettings(), description="where the cluster is reached")
     object_store: ObjectStoreSettings = Field(default=ObjectStoreSettings(), description="where table data lies")

@@ -1,27 +1,36 @@
 """Memory and body sizes as people write them: a number with a unit, such as `512MiB`."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize
+from pydantic import BeforeValidator, ByteSize, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 MIB = 1024 * 1024
 
+_LARGEST = 1024**5
+"""Bytes: more than any limit or upload can mean, and what Docker and NGINX still count without an overflow."""
 
-def _with_unit(value: Any) -> Any:
-    """Refuse a bare number: whether it means bytes or MiB is a guess that costs an outage."""
-    if not isinstance(value, str) or not value.strip()[-1:].isalpha():
-        raise PydanticCustomError("size_unit", "must be a size with a unit, such as 512MiB or 2GiB")
-    return value
+_SIZE = TypeAdapter(ByteSize)
 
 
-def _whole(value: ByteSize) -> ByteSize:
-    if value < MIB or value % MIB:
-        raise PydanticCustomError("size_mib", "must be a whole number of MiB, at least 1MiB")
-    return value
+def _parsed(value: Any) -> ByteSize:
+    """The size that a text names. pydantic's own messages are not used: they print the text, which may be a secret."""
+    if isinstance(value, ByteSize):
+        return value
+    # A bare number is refused too: whether it means bytes or MiB is a guess that costs an outage.
+    if not isinstance(value, str) or not re.fullmatch(r"\d+(\.\d+)?\s*[A-Za-z]+", value.strip()):
+        raise PydanticCustomError("size", "must be a size with a unit, such as 512MiB or 2GiB")
+    try:
+        size = _SIZE.validate_python(value)
+    except ValidationError:
+        raise PydanticCustomError("size", "must be a size with a unit, such as 512MiB or 2GiB") from None
+    if size < MIB or size % MIB or size > _LARGEST:
+        raise PydanticCustomError("size", "must be a whole number of MiB, at least 1MiB and at most 1024TiB")
+    return size
 
 
-Size = Annotated[ByteSize, BeforeValidator(_with_unit), AfterValidator(_whole)]
+Size = Annotated[ByteSize, BeforeValidator(_parsed)]
 """Bytes, a multiple of 1 MiB, from a string with a unit (pydantic's ByteSize: KiB, MiB, GiB, kB, MB, …)."""
 
 

@@ -43,25 +43,15 @@ def load() -> StackConfig:
     """
     config = pulumi.Config()
     values = _values(config.name)
+    parsed = {key: _parsed(key, value) for key, value in values.items() if key not in SECRET_KEYS}
     problems: list[Problem] = []
     settings: Settings | None = None
     try:
-        settings = Settings.model_validate(
-            {key: _parsed(key, value) for key, value in values.items() if key not in SECRET_KEYS}
-        )
+        settings = Settings.model_validate(parsed)
     except ValidationError as error:
         problems += [_with_secret_keys(problem, config.name) for problem in problems_of(error, config.name)]
-    problems += [
-        Problem(
-            f"{config.name}:{key}",
-            "stands in clear text in the stack config: take it out of there, make a new key, and set it with "
-            f"`pulumi config set --secret {key}`",
-        )
-        for key in SECRET_KEYS
-        if key in values and not is_config_secret(f"{config.name}:{key}")
-    ]
-    if settings is not None:
-        problems += _secrets_that_do_not_fit(settings, values, config.name)
+    problems += _secrets_in_clear_text(values, config.name)
+    problems += _secrets_that_do_not_fit(parsed.get("objectStore"), values, config.name)
     if problems or settings is None:
         raise ConfigError(problems)
     return StackConfig(
@@ -100,12 +90,25 @@ def _with_secret_keys(problem: Problem, namespace: str) -> Problem:
     return Problem(problem.key, unknown_key(key, [*known, *SECRET_KEYS]))
 
 
-def _secrets_that_do_not_fit(settings: Settings, values: Mapping[str, str], namespace: str) -> list[Problem]:
-    if settings.object_store.s3 is None:
+def _secrets_in_clear_text(values: Mapping[str, str], namespace: str) -> list[Problem]:
+    return [
+        Problem(
+            f"{namespace}:{key}",
+            "stands in clear text in the stack config: take it out of there, make a new key, and set it with "
+            f"`pulumi config set --secret {key}`",
+        )
+        for key in SECRET_KEYS
+        if key in values and not is_config_secret(f"{namespace}:{key}")
+    ]
+
+
+def _secrets_that_do_not_fit(object_store: Any, values: Mapping[str, str], namespace: str) -> list[Problem]:
+    """Judged by what the config says, valid or not, so that it is told beside other problems."""
+    if not isinstance(object_store, dict) or "s3" not in object_store:
         return [
             Problem(f"{namespace}:{key}", "is set, but objectStore names no s3: nothing would read it. Remove it")
             for key in SECRET_KEYS
-            if key in values
+            if key in values and is_config_secret(f"{namespace}:{key}")
         ]
     return [
         Problem(

@@ -66,18 +66,21 @@ def main() -> int:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    """The file's keys. Its errors name the place, and nothing of what stands there: it may be a secret."""
     if not path.exists():
         return {}
     try:
         document: Any = yaml.safe_load(path.read_text()) or {}
     except yaml.MarkedYAMLError as error:
-        # Without the line's text, which may hold a secret.
         mark = error.problem_mark
-        where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-        raise ConfigFileError(f"{path} is not YAML: {error.problem}{where}") from None
-    if not isinstance(document, dict):
-        raise ConfigFileError(f"{path} holds no map of keys")
-    return cast(dict[str, Any], document)
+        where = "" if mark is None else f", in line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigFileError(f"{path} is not YAML{where}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ConfigFileError(f"{path} is not YAML: it has bytes that are no text") from None
+    keys = cast(dict[str, Any], document) if isinstance(document, dict) else {"config": document}
+    if not isinstance(keys.get("config") or {}, dict):
+        raise ConfigFileError(f"{path} holds no map of keys under `config`")
+    return keys
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import pulumi_docker as docker
 import pytest
 
 from cluster.engine import ClusterError
-from cluster.health import Member, Routing
+from cluster.health import Member, Route
 from components.ingress import Ingress, IngressArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.seafowl_node import NodeArgs
 from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
+from config.nginx import answering
 from config.settings import Limits, Settings
 from tests.unit.pulumi_mocks import (
     DOCKER,
@@ -376,15 +377,17 @@ def test_every_container_is_looked_at_in_the_order_in_which_they_need_each_other
     assert looked == [[(part, f"{part}-id") for part in parts]]
 
 
-def test_the_ingress_is_asked_whether_it_reaches_every_reader() -> None:
-    asked: list[Routing] = []
+def test_the_ingress_is_asked_whether_it_reaches_the_writer_and_every_reader() -> None:
+    asked: list[tuple[str, list[str], str]] = []
 
-    def await_healthy(_host: object, _members: object, routing: Routing, *_: object) -> None:
-        asked.append(routing)
+    def await_healthy(_host: object, _members: object, routes: Sequence[Route], *_: object) -> None:
+        asked.extend((one.ingress.name, [node.container_id for node in one.nodes], one.command) for one in routes)
 
     declare_stack({"readers": 3}, await_healthy=await_healthy)
-    assert [routing.ingress.container_id for routing in asked] == ["ingress-id"]
-    assert [reader.container_id for reader in asked[0].readers] == ["reader-0-id", "reader-1-id", "reader-2-id"]
+    assert asked == [
+        ("ingress", ["writer-0-id"], answering("writer")),
+        ("ingress", ["reader-0-id", "reader-1-id", "reader-2-id"], answering("reader")),
+    ]
 
 
 def test_the_docker_host_of_the_stack_is_the_one_that_is_looked_at() -> None:

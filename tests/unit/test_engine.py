@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 import docker.errors
@@ -14,15 +14,24 @@ from cluster.engine import ClusterError, DockerHost, Engine
 HOST = DockerHost("unix:///d.sock")
 
 
+class Call(NamedTuple):
+    """One call of the Docker library."""
+
+    name: str
+    positional: tuple[Any, ...]
+
+
 class Api:
     """Stands in for the Docker library's connection."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.closed = False
+        self.calls: list[Call] = []
 
     def __getattr__(self, name: str) -> Any:
-        def call(*_: object, **__: object) -> Any:
+        def call(*positional: Any, **__: object) -> Any:
+            self.calls.append(Call(name, positional))
             answer = self.answers[name]
             if isinstance(answer, Exception):
                 raise answer
@@ -99,6 +108,16 @@ def test_a_command_gives_its_exit_code_and_output(monkeypatch: pytest.MonkeyPatc
 
 def test_a_command_in_a_container_that_does_not_run_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine(monkeypatch, exec_create=docker.errors.APIError("not running")).run("c", ["true"]) is None
+
+
+def test_a_command_that_hangs_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"exec_create": {"Id": "x"}, "exec_start": b"", "exec_inspect": {"ExitCode": 0}}
+    connected = engine(monkeypatch, **answers)
+    connected.run("c", ["/bin/sh", "-c", "curl somewhere"])
+    (ran,) = [call.positional[1] for call in connected._api.calls if call.name == "exec_create"]  # pyright: ignore[reportPrivateUsage]
+    assert ran[0] == "timeout", "the library waits for its output without an end: `up` would hang with it"
+    assert 0 < float(ran[1]) < 20
+    assert ran[2:] == ["/bin/sh", "-c", "curl somewhere"]
 
 
 def test_log_lines_are_text_whatever_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:

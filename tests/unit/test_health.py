@@ -7,12 +7,12 @@ import pytest
 
 from cluster import health
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Member, Patience, Routing, await_healthy
+from cluster.health import Member, Patience, Route, await_healthy
 from tests.unit.fake_engine import FakeEngine, FakeTime, container
 
 HOST = DockerHost("unix:///d.sock")
 PARTS = [Member(name, f"id-of-{name}") for name in ("object-store", "writer-0", "reader-0", "reader-1", "ingress")]
-ROUTING = Routing(ingress=PARTS[-1], readers=PARTS[2:4], command="ask-a-reader")
+ROUTES = [Route(PARTS[-1], PARTS[2:4], "ask-a-reader")]
 ADDRESSES = {"reader-0": "10.0.0.2", "reader-1": "10.0.0.3"}
 
 
@@ -69,7 +69,7 @@ def passing_after(looks: int, engine: FakeEngine, name: str) -> None:
 def look(patience: Patience | None = None, members: Sequence[Member] = PARTS) -> list[str]:
     """Look at the cluster; what it reported."""
     reports: list[str] = []
-    await_healthy(HOST, members, ROUTING, reports.append, patience)
+    await_healthy(HOST, members, ROUTES, reports.append, patience)
     return reports
 
 
@@ -235,7 +235,7 @@ def test_new_readers_are_healthy_only_once_the_ingress_reaches_them(engine: Fake
         return 0, f"HTTP/1.1 200 OK\r\nX-Upstream: {answers.pop(0)}\r\n\r\n"
 
     engine.commands = run
-    assert look() == ["waiting for reader-1 to be healthy", "waiting for the ingress to reach every reader"]
+    assert look() == ["waiting for reader-1 to be healthy", "waiting for the ingress to reach reader-0, reader-1"]
     assert answers == []
 
 

@@ -207,7 +207,7 @@ def test_a_file_that_is_no_config_is_named_changes_nothing_and_is_not_printed(
 def test_a_file_that_is_not_yaml_is_named_with_the_line(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     files.tracked.write_text("config:\n  seafowl:readers: [2\n  seafowl:retainData: true\n")
     assert files.update() == 1
-    assert "in line 3, column" in capsys.readouterr().err
+    assert "line 3, column" in capsys.readouterr().err
     assert not files.copy.exists()
 
 

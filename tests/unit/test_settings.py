@@ -171,7 +171,7 @@ def test_what_works_is_accepted(config: dict[str, Any], path: str, expected: Any
         ("access.write", "none", "'any' or 'off'"),
         ("resources.writer", "1GiB", "memory, cpus"),
         ("resources.writer.memory", "1", "such as 512MiB"),
-        ("resources.writer.cpus", 0, "must be more than 0"),
+        ("resources.writer.cpus", 0, "must be at least 0.01"),
         ("resources.writer.cpus", 1025, "must be at most 1024"),
         ("resources.writer.cpus", "half", "must be a number"),
         ("resources.writer.cpus", float("nan"), "must be"),
