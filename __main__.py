@@ -3,17 +3,13 @@
 import pulumi
 
 from cluster.engine import ClusterError
-from cluster.preflight import Claim, check
+from cluster.preflight import reach
 from config import stack_config
 from config.problems import ConfigError
 
 try:
     config = stack_config.load()
-    ingress_settings = config.settings.ingress
-    check(
-        config.docker,
-        Claim(pulumi.get_project(), pulumi.get_stack(), ingress_settings.bind_address, ingress_settings.port),
-    )
+    reach(config.docker)
 except (ConfigError, ClusterError) as error:
     raise pulumi.RunError(str(error)) from None
 

@@ -1,9 +1,10 @@
 """The Docker Engine that the stack is deployed to."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 _TIMEOUT_SECONDS = 20
 
@@ -26,6 +27,15 @@ class DockerHost:
     """Folder with ca.pem, cert.pem and key.pem of a TLS-protected `tcp://` host."""
 
 
+def no_engine(host: DockerHost, error: Exception) -> ClusterError:
+    """That no Engine answers at `host`, because of `error`."""
+    return ClusterError(
+        f"No Docker Engine answers at {host.url}: {_brief(error)}. Nothing was changed. Start it "
+        "(`systemctl start docker`, or `make docker`), or name another host with "
+        "`pulumi config set docker:host …`."
+    )
+
+
 class Engine:
     """The Docker Engine at a host, with what this program asks of it. Use it as a context manager.
 
@@ -36,6 +46,9 @@ class Engine:
         """Connect. Raises `ClusterError` where no Engine answers."""
         self._url = host.url
         # Imported here: a fifth of a second that only a look at Docker should pay for, not every import of this module.
+        if not host.url.startswith("ssh://"):
+            # The library imports its ssh client wherever that is installed: a third of its import, for nothing.
+            sys.modules.setdefault("paramiko", cast(Any, None))
         import docker  # noqa: PLC0415
         from docker.errors import DockerException  # noqa: PLC0415
 
@@ -45,11 +58,7 @@ class Engine:
             self.version: dict[str, Any] = self._api.version()
             """What the Engine says of itself (`GET /version`)."""
         except (DockerException, OSError, ValueError) as error:
-            raise ClusterError(
-                f"No Docker Engine answers at {host.url}: {_brief(error)}. Nothing was changed. Start it "
-                "(`systemctl start docker`, or `make docker`), or name another host with "
-                "`pulumi config set docker:host …`."
-            ) from None
+            raise no_engine(host, error) from None
 
     def __enter__(self) -> Self:
         """The Engine itself."""

@@ -1,18 +1,19 @@
-"""What must be so on the Docker host before anything is changed: looked at before the first resource is declared."""
+"""What must be so on the Docker host, looked at before the first container is made or removed."""
 
 import errno
 import platform
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.engine import ClusterError, DockerHost, Engine
+from cluster.engine import ClusterError, DockerHost, Engine, no_engine
 from cluster.labels import DEPLOYMENT, PROJECT, STACK
 
 _FUSE = "/dev/fuse"
 _EVERY_INTERFACE = ("0.0.0.0", "::", "")
+_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -21,39 +22,95 @@ class Claim:
 
     project: str
     stack: str
+    deployment: str
+    """Id that this stack's state made once."""
+
     bind_address: str
     port: int
 
 
-def check(host: DockerHost, claim: Claim) -> None:
-    """See that the Engine answers, that FUSE is there and that the ingress's port is free.
+def reach(host: DockerHost) -> None:
+    """See that something listens where the Engine should: at once, and without the Docker library.
 
-    The two last can be seen only where the Engine runs on this very machine. Raises `ClusterError` with every
-    problem.
+    The provider would find out too, in several messages of its own. Raises `ClusterError`. Says nothing of `ssh://`.
     """
+    kind, _, place = host.url.partition("://")
+    try:
+        if kind == "unix":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(place)
+        elif kind == "tcp":
+            name, _, port = place.rpartition(":")
+            socket.create_connection((name.strip("[]"), int(port)), timeout=_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise no_engine(host, error) from None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at a Docker host showed."""
+
+    containers: Sequence[dict[str, Any]]
+    """The running ones (`GET /containers/json`)."""
+
+    here: bool
+    """Whether the Engine runs on this very machine, so that its devices and ports can be seen from here."""
+
+
+def look(host: DockerHost) -> Seen:
+    """Look at the Docker host. Raises `ClusterError` where no Engine answers."""
     with Engine(host) as engine:
-        containers = engine.containers()
         # Docker Desktop has a local socket too, but runs in a virtual machine, with a kernel of its own.
         here = host.url.startswith("unix://") and engine.version.get("KernelVersion") == platform.release()
+        return Seen(engine.containers(), here)
+
+
+def judge(seen: Seen, claim: Claim) -> None:
+    """See that FUSE is there, that the ingress's port is free, and that the stack's name is not taken.
+
+    Raises `ClusterError` with every problem.
+    """
     problems: list[str] = []
-    if here and not Path(_FUSE).exists():
+    if seen.here and not Path(_FUSE).exists():
         problems.append(
             f"{_FUSE} is not there: LiteFS replicates the catalog through FUSE. Load it with `modprobe fuse`, "
             "or use a Docker host that has it (`pulumi config set docker:host …`)."
         )
-    taken = _port_taken(claim, containers, here)
-    if taken is not None:
+    strangers = _other_deployments(claim, seen.containers)
+    if strangers:
+        names = " ".join(sorted(strangers))
         problems.append(
-            f"seafowl:ingress.port {claim.port} is taken on {claim.bind_address} by {taken}. Free it, or choose "
-            "another with `pulumi config set --path ingress.port <port>`."
+            f"Another deployment of stack {claim.stack!r} runs on this Docker host, which this stack's state does not "
+            f"know: {names}. Two writers on one catalog would destroy it. Use another stack name, or, if those are "
+            f"left over from a state that is gone, remove them (volumes and their data stay): docker rm -f {names}"
         )
+    else:
+        taken = _port_taken(claim, seen)
+        if taken is not None:
+            problems.append(
+                f"seafowl:ingress.port {claim.port} is taken on {claim.bind_address} by {taken}. Free it, or choose "
+                "another with `pulumi config set --path ingress.port <port>`."
+            )
     if problems:
         raise ClusterError("\n".join([*problems, "Nothing was changed; what runs keeps running."]))
 
 
-def _port_taken(claim: Claim, containers: Iterable[dict[str, Any]], here: bool) -> str | None:
+def _other_deployments(claim: Claim, containers: Iterable[dict[str, Any]]) -> list[str]:
+    """Containers of a stack of this name that another state made: a second checkout, or a state that was lost.
+
+    Two such stacks would put two writers on one catalog volume.
+    """
+    return [
+        container["Names"][0].lstrip("/")
+        for container in containers
+        if _stack_of(container) == (claim.project, claim.stack)
+        and container["Labels"].get(DEPLOYMENT, claim.deployment) != claim.deployment
+    ]
+
+
+def _port_taken(claim: Claim, seen: Seen) -> str | None:
     """Who else has the ingress's port; None if it is free or the stack's own."""
-    holders = [container for container in containers if _publishes(container, claim)]
+    holders = [container for container in seen.containers if _publishes(container, claim)]
     strangers = [
         container["Names"][0].lstrip("/")
         for container in holders
@@ -61,7 +118,7 @@ def _port_taken(claim: Claim, containers: Iterable[dict[str, Any]], here: bool) 
     ]
     if strangers:
         return f"the container {strangers[0]}"
-    return "another program" if here and not holders and not _can_bind(claim.bind_address, claim.port) else None
+    return "another program" if seen.here and not holders and not _can_bind(claim.bind_address, claim.port) else None
 
 
 def _publishes(container: dict[str, Any], claim: Claim) -> bool:
@@ -92,25 +149,3 @@ def _can_bind(address: str, port: int) -> bool:
             # Any other error (no such address here) is Docker's to judge: it publishes the port, not we.
             return error.errno != errno.EADDRINUSE
     return True
-
-
-def check_deployment(host: DockerHost, project: str, stack: str, deployment: str) -> None:
-    """See that no other deployment of the same stack name runs on the host.
-
-    Two states that both hold a stack of this name (two checkouts, or a state that was lost) would put two writers on
-    one catalog volume. Raises `ClusterError`.
-    """
-    with Engine(host) as engine:
-        strangers = [
-            container["Names"][0].lstrip("/")
-            for container in engine.containers(label=[f"{PROJECT}={project}", f"{STACK}={stack}", DEPLOYMENT])
-            if container["Labels"][DEPLOYMENT] != deployment
-        ]
-    if strangers:
-        names = " ".join(sorted(strangers))
-        raise ClusterError(
-            f"Another deployment of stack {stack!r} runs on this Docker host, which this stack's state does not know: "
-            f"{names}. Two writers on one catalog would destroy it, so nothing was changed. Use another stack name, "
-            "or, if those are left over from a state that is gone, remove them (volumes and their data stay): "
-            f"docker rm -f {names}"
-        )

@@ -5,25 +5,29 @@ Each is one look at what Docker says (the last one waits, within bounds); nothin
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import pulumi
 
 from cluster.engine import ClusterError, DockerHost
 from cluster.health import Member, Route, await_healthy
-from cluster.preflight import check_deployment
+from cluster.preflight import Claim, Seen, judge, look
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
 from config.nginx import answering
+from config.settings import IngressSettings
+
+_T = TypeVar("_T")
 
 
-def deployment_id(host: DockerHost) -> pulumi.Output[str]:
+def deployment_id(host: DockerHost, ingress: IngressSettings) -> pulumi.Output[str]:
     """Id of this deployment, made once and kept in the state.
 
-    Containers carry it as a label, so none is made before it is known that no other deployment of the same stack name
-    runs on the host.
+    Containers carry it as a label, and networks and data volumes wait for it, so none is made, replaced or removed
+    before the host was looked at (`cluster.preflight`).
     """
     stash = pulumi.Stash(
         "deployment",
@@ -31,14 +35,29 @@ def deployment_id(host: DockerHost) -> pulumi.Output[str]:
         opts=pulumi.ResourceOptions(ignore_changes=["input"]),
     )
 
-    async def checked(deployment: str) -> str:
-        try:
-            await asyncio.to_thread(check_deployment, host, pulumi.get_project(), pulumi.get_stack(), deployment)
-        except ClusterError as error:
-            raise pulumi.RunError(str(error)) from None
+    async def looked() -> Seen:
+        # In a thread, and before anything else is known: it overlaps with the start of the provider.
+        return await asyncio.to_thread(_reported, look, host)
+
+    def checked(known: Sequence[Any]) -> str:
+        deployment, seen = known
+        claim = Claim(pulumi.get_project(), pulumi.get_stack(), deployment, ingress.bind_address, ingress.port)
+        _reported(judge, seen, claim)
         return deployment
 
-    return stash.output.apply(checked)
+    return pulumi.Output.all(stash.output, looked()).apply(checked)
+
+
+def _tell(text: str) -> None:
+    pulumi.log.info(text, ephemeral=True)
+
+
+def _reported(call: Callable[..., _T], *arguments: Any) -> _T:
+    """What `call` returns; its `ClusterError` as the one error that pulumi prints without a traceback."""
+    try:
+        return call(*arguments)
+    except ClusterError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def when_healthy(
@@ -67,11 +86,6 @@ def when_healthy(
             Route(members[-1], [one for one in members if one.name.startswith(f"{role}-")], answering(role))
             for role in ("writer", "reader")
         ]
-        try:
-            await asyncio.to_thread(
-                await_healthy, host, members, routes, lambda text: pulumi.log.info(text, ephemeral=True)
-            )
-        except ClusterError as error:
-            raise pulumi.RunError(str(error)) from None
+        await asyncio.to_thread(_reported, await_healthy, host, members, routes, _tell)
 
     return pulumi.Output.all(*(part.id for _, part in parts)).apply(look)

@@ -104,7 +104,10 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         name,
         image=spec.image,
         entrypoints=list(spec.entrypoint),
-        envs=[pulumi.Output.format("{0}={1}", key, value) for key, value in sorted(spec.envs.items())],
+        envs=[
+            f"{key}={value}" if isinstance(value, str) else pulumi.Output.concat(key, "=", value)
+            for key, value in sorted(spec.envs.items())
+        ],
         uploads=[docker.ContainerUploadArgs(file=path, content=text) for path, text in sorted(spec.uploads.items())],
         mounts=[
             docker.ContainerMountArgs(type="volume", source=volume, target=path)

@@ -15,6 +15,7 @@ from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.settings import get_root_resource, set_root_resource
 
 from cluster.engine import DockerHost
+from cluster.preflight import Seen
 from config.settings import Settings
 from config.stack_config import StackConfig
 
@@ -171,15 +172,17 @@ def declare_stack(
     secrets: dict[str, str] | None = None,
     *,
     preview: bool = False,
-    check_deployment: Callable[..., None] = lambda *_: None,
+    look: Callable[..., Seen] = lambda *_: Seen([], here=False),
+    judge: Callable[..., None] = lambda *_: None,
     await_healthy: Callable[..., None] = lambda *_: None,
     record: Record | None = None,
 ) -> Record:
-    """Declare the whole stack. The two looks at Docker are replaced: no test here talks to it."""
+    """Declare the whole stack. Its looks at Docker are replaced: no test here talks to it."""
     from components.stack import declare
 
     with (
-        patch("components.checks.check_deployment", check_deployment),
+        patch("components.checks.look", look),
+        patch("components.checks.judge", judge),
         patch("components.checks.await_healthy", await_healthy),
     ):
         return run(lambda: declare(stack_config(config or {}, secrets)), preview, record)

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.engine import ClusterError
 from cluster.health import Member, Route
+from cluster.preflight import Claim, Seen
 from components.ingress import Ingress, IngressArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.seafowl_node import NodeArgs
@@ -392,9 +393,12 @@ def test_the_ingress_is_asked_whether_it_reaches_the_writer_and_every_reader() -
 
 def test_the_docker_host_of_the_stack_is_the_one_that_is_looked_at() -> None:
     hosts: list[object] = []
-    declare_stack(
-        check_deployment=lambda host, *_: hosts.append(host), await_healthy=lambda host, *_: hosts.append(host)
-    )
+
+    def look(host: object) -> Seen:
+        hosts.append(host)
+        return Seen([], here=False)
+
+    declare_stack(look=look, await_healthy=lambda host, *_: hosts.append(host))
     assert hosts == [DOCKER, DOCKER]
 
 
@@ -413,21 +417,24 @@ def test_a_preview_looks_at_no_container() -> None:
     assert len(declare_stack(preview=True, await_healthy=await_healthy).of("Container")) == 5
 
 
-def test_another_deployment_of_the_stack_is_refused_before_anything_of_it_is_touched() -> None:
-    def check_deployment(*_: object) -> None:
+@pytest.mark.parametrize("asked", ["look", "judge"])
+def test_a_host_that_cannot_be_used_is_refused_before_anything_of_it_is_touched(asked: str) -> None:
+    def refuse(*_: object) -> Seen:
         raise ClusterError("Another deployment of stack 'dev' runs")
 
     record = Record()
     with pytest.raises(pulumi.RunError, match="Another deployment of stack 'dev' runs"):
-        declare_stack(check_deployment=check_deployment, record=record)
+        declare_stack(**{asked: refuse}, record=record)
     assert [r.label for kind in ("Container", "Volume", "Network") for r in record.of(kind)] == []
     assert "Stash deployment" in record.labels, "nothing at all was declared: the test would prove nothing"
 
 
-def test_the_deployments_id_is_what_is_checked_and_what_containers_carry() -> None:
-    checked: list[tuple[object, ...]] = []
-    record = declare_stack(check_deployment=lambda *args: checked.append(args))
+def test_what_the_stack_claims_is_judged_by_what_was_seen_and_containers_carry_its_id() -> None:
+    judged: list[tuple[object, ...]] = []
+    seen = Seen([{"Id": "x"}], here=True)
+    config = {"ingress": {"port": 9090, "bindAddress": "0.0.0.0"}}
+    record = declare_stack(config, look=lambda _: seen, judge=lambda *args: judged.append(args))
     deployment = record.one("Stash deployment").inputs["input"]
-    assert [args[1:] for args in checked] == [("seafowl", "dev", deployment)]
+    assert judged == [(seen, Claim("seafowl", "dev", deployment, "0.0.0.0", 9090))]
     for container in record.of("Container"):
         assert docker_labels(container)["org.seafowl.deployment"] == deployment

@@ -10,7 +10,7 @@ import pytest
 
 from cluster import preflight
 from cluster.engine import ClusterError, DockerHost
-from cluster.preflight import Claim, check, check_deployment
+from cluster.preflight import Claim, judge, look, reach
 from tests.unit.fake_engine import FakeEngine
 
 LOCAL = DockerHost("unix:///var/run/docker.sock")
@@ -56,7 +56,11 @@ def published(
 
 
 def claim(port: int, address: str = "127.0.0.1") -> Claim:
-    return Claim("seafowl", "dev", address, port)
+    return Claim("seafowl", "dev", "mine", address, port)
+
+
+def check(host: DockerHost, claimed: Claim) -> None:
+    judge(look(host), claimed)
 
 
 def refusal(port: int, address: str = "127.0.0.1", host: DockerHost = LOCAL) -> str:
@@ -163,41 +167,52 @@ def test_all_that_is_wrong_with_the_host_is_told_at_once(
     assert "by another program" in text
 
 
-def test_no_docker_engine_is_one_clear_error_that_names_the_host(tmp_path: Path) -> None:
-    host = DockerHost(f"unix://{tmp_path}/nonexistent.sock")
+@pytest.mark.parametrize("url", ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1", "tcp://127.0.0.1:no-port"])
+def test_no_docker_engine_is_one_clear_error_that_names_the_host(url: str) -> None:
     with pytest.raises(ClusterError) as caught:
-        check(host, claim(8080))
+        reach(DockerHost(url))
     text = str(caught.value)
-    assert text.startswith(f"No Docker Engine answers at {host.url}: ")
+    assert text.startswith(f"No Docker Engine answers at {url}: ")
     assert "Nothing was changed" in text
     assert "`pulumi config set docker:host …`" in text
     assert "\n" not in text
 
 
+def test_an_engine_that_listens_is_reached(tmp_path: Path, taken: int) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "docker.sock"))
+        listening.listen()
+        reach(DockerHost(f"unix://{tmp_path}/docker.sock"))
+    reach(DockerHost(f"tcp://127.0.0.1:{taken}"))
+    reach(FAR)
+
+
 # Deployments
 
 
-def member(name: str, deployment: str) -> dict[str, Any]:
-    return {"Names": [f"/{name}"], "Labels": {**MINE, "org.seafowl.deployment": deployment}}
+def member(name: str, deployment: str, stack: dict[str, str] = MINE) -> dict[str, Any]:
+    return {"Names": [f"/{name}"], "Labels": {**stack, "org.seafowl.deployment": deployment}}
 
 
-def test_only_containers_of_the_same_stack_name_are_asked_for(engine: FakeEngine) -> None:
-    check_deployment(LOCAL, "seafowl", "dev", "mine")
-    labels = ["org.seafowl.project=seafowl", "org.seafowl.stack=dev", "org.seafowl.deployment"]
-    (asked,) = (call for call in engine.calls if call.startswith("containers"))
-    assert all(label in asked for label in labels)
+def test_containers_of_this_deployment_and_of_other_stacks_are_no_strangers(engine: FakeEngine, free: int) -> None:
+    engine.listed = [member("writer", "mine"), member("prod-writer", "theirs", THEIRS), {**published(1), "Labels": {}}]
+    check(LOCAL, claim(free))
 
 
-def test_the_stacks_own_containers_are_no_strangers(engine: FakeEngine) -> None:
-    engine.listed = [member("writer", "mine"), member("reader", "mine")]
-    check_deployment(LOCAL, "seafowl", "dev", "mine")
-
-
-def test_another_deployment_of_the_same_stack_name_is_refused_with_its_containers(engine: FakeEngine) -> None:
+def test_another_deployment_of_the_same_stack_name_is_refused_with_its_containers(
+    engine: FakeEngine, free: int
+) -> None:
     engine.listed = [member("writer-b", "theirs"), member("reader", "mine"), member("reader-a", "theirs")]
-    with pytest.raises(ClusterError) as caught:
-        check_deployment(LOCAL, "seafowl", "dev", "mine")
-    text = str(caught.value)
+    text = refusal(free)
     assert "Another deployment of stack 'dev'" in text
     assert "Two writers on one catalog" in text
-    assert text.endswith("docker rm -f reader-a writer-b")
+    assert "docker rm -f reader-a writer-b" in text
+    assert "Nothing was changed" in text
+
+
+def test_a_port_that_another_deployment_of_the_stack_has_is_not_told_beside_it(engine: FakeEngine, taken: int) -> None:
+    twin = {**published(taken, labels=MINE, name="twin"), **member("twin", "theirs")}
+    engine.listed = [{**published(taken, name="twin"), "Labels": twin["Labels"]}]
+    text = refusal(taken)
+    assert "Another deployment" in text
+    assert "is taken" not in text

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.preflight import Claim
+from cluster.preflight import Seen
 from tests.unit.pulumi_mocks import Record, run
 
 MAIN = str(Path(__file__).parents[2] / "__main__.py")
@@ -19,10 +19,10 @@ class Host:
 
     def __init__(self, problem: str | None = None) -> None:
         self.problem = problem
-        self.claims: list[tuple[DockerHost, Claim]] = []
+        self.reached: list[DockerHost] = []
 
-    def check(self, host: DockerHost, claim: Claim) -> None:
-        self.claims.append((host, claim))
+    def reach(self, host: DockerHost) -> None:
+        self.reached.append(host)
         if self.problem is not None:
             raise ClusterError(self.problem)
 
@@ -35,8 +35,9 @@ def program(config: dict[str, str], host: Host, record: Record) -> None:
         runpy.run_path(MAIN)
 
     with (
-        patch("cluster.preflight.check", host.check),
-        patch("components.checks.check_deployment", lambda *_: None),
+        patch("cluster.preflight.reach", host.reach),
+        patch("components.checks.look", lambda _: Seen([], here=False)),
+        patch("components.checks.judge", lambda *_: None),
         patch("components.checks.await_healthy", lambda *_: None),
     ):
         run(main, record=record)
@@ -56,11 +57,10 @@ def test_the_config_reaches_the_containers() -> None:
     assert record.one("Container ingress").inputs["ports"][0]["external"] == 9090
 
 
-def test_what_is_about_to_be_claimed_is_checked_on_the_stacks_docker_host() -> None:
+def test_the_stacks_docker_host_is_the_one_that_is_reached() -> None:
     host = Host()
-    ingress = '{"port": 9090, "bindAddress": "0.0.0.0"}'
-    program({"docker:host": "ssh://me@far", "seafowl:ingress": ingress}, host, Record())
-    assert host.claims == [(DockerHost("ssh://me@far"), Claim("seafowl", "dev", "0.0.0.0", 9090))]
+    program({"docker:host": "ssh://me@far"}, host, Record())
+    assert host.reached == [DockerHost("ssh://me@far")]
 
 
 def test_a_wrong_config_stops_the_program_before_it_looks_at_docker_or_declares_anything() -> None:
@@ -69,12 +69,12 @@ def test_a_wrong_config_stops_the_program_before_it_looks_at_docker_or_declares_
         program({"seafowl:readers": "0", "seafowl:replicas": "3"}, host, record)
     assert "seafowl:readers must be at least 1" in str(caught.value)
     assert "seafowl:replicas is not a key of this program" in str(caught.value)
-    assert host.claims == []
+    assert host.reached == []
     assert record.resources == []
 
 
 def test_a_host_that_cannot_be_used_stops_the_program_before_it_declares_anything() -> None:
     record = Record()
-    with pytest.raises(pulumi.RunError, match=r"^port 8080 is taken$"):
-        program({}, Host("port 8080 is taken"), record)
+    with pytest.raises(pulumi.RunError, match=r"^no Engine$"):
+        program({}, Host("no Engine"), record)
     assert record.resources == []
