@@ -133,6 +133,8 @@ class Engine:
 
 
 def _client_options(host: DockerHost) -> dict[str, Any]:
+    # ssh:// goes through the library's own client, which reads ~/.ssh as the program does: starting the program would
+    # fork this process, and gRPC, which talks to pulumi in it, does not survive that.
     options: dict[str, Any] = {"base_url": host.url, "timeout": _TIMEOUT_SECONDS}
     if host.cert_path is not None and host.url.startswith("tcp://"):
         from docker.tls import TLSConfig  # noqa: PLC0415
@@ -141,9 +143,6 @@ def _client_options(host: DockerHost) -> dict[str, Any]:
         options["tls"] = TLSConfig(
             client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True
         )
-    if host.url.startswith("ssh://"):
-        # The ssh program, with the user's own keys, agent and known_hosts: what the provider uses too.
-        options["use_ssh_client"] = True
     return options
 
 

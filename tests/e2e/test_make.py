@@ -92,8 +92,8 @@ def test_make_up_demo_status_preview_and_down_work_and_leave_git_clean(checkout:
     assert "+ 1 to create" in changed.stdout
     assert re.search(r"\d+ unchanged", changed.stdout)
 
-    stopped = [c for c in docker.from_env().containers.list(filters={"label": f"{labels.STACK}={STACK}"})]
-    reader = next(c for c in stopped if c.labels[labels.ROLE] == "reader")
+    running = docker.from_env().containers.list(filters={"label": f"{labels.STACK}={STACK}"})
+    reader = next(c for c in running if c.labels[labels.ROLE] == "reader")
     reader.stop(timeout=5)
     assert run("make status", checkout).returncode != 0, "a stopped reader is no healthy cluster"
     reader.start()

@@ -23,28 +23,33 @@ def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             capture_output=True,
             check=True,
         )
-    folder = tmp_path_factory.mktemp("ssh")
+    home = tmp_path_factory.mktemp("home")
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700)
     port = free_port()
-    for key in ("host", "user"):
+    for key in ("host", "id_ed25519"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
-        f"PidFile {folder}/pid\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/id_ed25519.pub\n"
+        "PidFile none\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\n"
         "UsePAM no\nMaxSessions 100\nMaxStartups 100\n"
     )
-    (folder / "ssh_config").write_text(
-        f"IdentityFile {folder}/user\nUserKnownHostsFile {folder}/known_hosts\nStrictHostKeyChecking accept-new\n"
-    )
-    programs = folder / "bin"
+    (folder / "config").write_text(f"IdentityFile {folder}/id_ed25519\nUserKnownHostsFile {folder}/known_hosts\n")
+    programs = home / "bin"
     programs.mkdir()
-    (programs / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {folder}/ssh_config "$@"\n')
+    # The program takes a user's folder from the password database, whatever HOME says.
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {folder}/config "$@"\n')
     (programs / "ssh").chmod(0o755)
     Path("/run/sshd").mkdir(exist_ok=True)
     with (
         pytest.MonkeyPatch.context() as patch,
-        subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(folder / "sshd_config")]) as sshd,
+        subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-E", str(folder / "log"), "-f", str(folder / "sshd_config")]
+        ) as sshd,
     ):
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        patch.setenv("HOME", str(home))
         yield f"ssh://root@127.0.0.1:{port}"
         sshd.terminate()
 
