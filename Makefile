@@ -50,7 +50,7 @@ test: lint unit e2e ## every test
 
 lint: ## format, style and types
 	@ops/setup.sh python
-	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/pyright
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/pyright --project pyproject.toml
 
 format: ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -82,7 +82,7 @@ def judge(seen: Seen, claim: Claim) -> None:
         problems.append(
             f"Another deployment of stack {claim.stack!r} runs on this Docker host, which this stack's state does not "
             f"know: {names}. Two writers on one catalog would destroy it. Use another stack name, or, if those are "
-            f"left over from a state that is gone, remove them (volumes and their data stay): docker rm -f {names}"
+            f"left over from a state that is gone, remove them (volumes and their data stay): docker rm -fv {names}"
         )
     else:
         taken = _port_taken(claim, seen)

@@ -171,7 +171,7 @@ class Stack:
     def remove_leftovers(self) -> None:
         """What a run that was cut off left behind."""
         for container in self.containers():
-            container.remove(force=True)
+            container.remove(force=True, v=True)
         for volume in self.volumes():
             self.engine.volumes.get(volume).remove(force=True)
         for network in self.networks():

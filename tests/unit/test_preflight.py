@@ -206,7 +206,7 @@ def test_another_deployment_of_the_same_stack_name_is_refused_with_its_container
     text = refusal(free)
     assert "Another deployment of stack 'dev'" in text
     assert "Two writers on one catalog" in text
-    assert "docker rm -f reader-a writer-b" in text
+    assert "docker rm -fv reader-a writer-b" in text
     assert "Nothing was changed" in text
 
 
