@@ -4,7 +4,6 @@ On a stack of its own: `up` from nothing (images present), then rounds of an `up
 each beside the `up` of a program that declares nothing, then the memory of each container at rest, then `destroy`.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -18,8 +17,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from cluster.engine import DockerHost, Engine
-from ops.running import DEFAULT_DOCKER_HOST, ROOT, RunningStack, member_name, members
+from cluster.engine import Engine, docker_host
+from ops.running import ROOT, RunningStack, member_name, members
 
 _ROUNDS = 7
 _STACK = "bench-engine"
@@ -99,7 +98,7 @@ class _Pulumi:
 
 
 def _memory() -> dict[str, int]:
-    host = DockerHost(os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST)
+    host = docker_host(None, None)
     stack = RunningStack(project="seafowl", name=_STACK, outputs={}, docker=host)
     with Engine(host) as engine:
         return {member_name(one): engine.memory(one["Id"]) for one in members(engine, stack)}
@@ -122,7 +121,7 @@ def _time_table(times: dict[str, list[float]]) -> Table:
 
 
 def _memory_table(memory: dict[str, int], images: dict[str, str]) -> Table:
-    table = Table(title=f"Memory at rest ({json.dumps(images) if images else 'original images'})")
+    table = Table(title=f"Memory at rest ({images.get('seafowl', 'original images')})")
     table.add_column("part")
     table.add_column("MiB", justify="right")
     for part, size in memory.items():

@@ -1,5 +1,6 @@
 """The Docker Engine that the stack is deployed to."""
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -33,6 +34,14 @@ def no_engine(host: DockerHost, error: Exception) -> ClusterError:
         f"No Docker Engine answers at {host.url}: {_brief(error)}. Nothing was changed. Start it "
         "(`systemctl start docker`, or `make docker`), or name another host with "
         "`pulumi config set docker:host …`."
+    )
+
+
+def docker_host(url: str | None, cert_path: str | None) -> DockerHost:
+    """The host that `docker:host` and `docker:certPath` name; without them as the provider finds it, by environment."""
+    return DockerHost(
+        url=url or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
+        cert_path=cert_path or os.environ.get("DOCKER_CERT_PATH") or None,
     )
 
 

@@ -8,14 +8,16 @@ import pulumi
 _ENTROPY_BYTES = 24
 
 
-def generated_passwords(name: str, users: Sequence[str], parent: pulumi.Resource) -> dict[str, pulumi.Output[str]]:
+def generated_passwords(
+    name: str, users: Sequence[str], generation: int, parent: pulumi.Resource
+) -> dict[str, pulumi.Output[str]]:
     """A password per user, of 32 characters that need no escaping in a URL or a shell.
 
     Every run offers new ones, and the stash keeps the first: it needs no provider, and `ignore_changes` makes the
-    offers of later runs no difference. To rotate, replace the stash (README, "Operations").
+    offers of later runs no difference, even where the stash is replaced. So each `generation` has a stash of its own.
     """
     stash = pulumi.Stash(
-        name,
+        f"{name}-{generation}",
         input=pulumi.Output.secret({user: secrets.token_urlsafe(_ENTROPY_BYTES) for user in users}),
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
     )

@@ -67,7 +67,12 @@ class ObjectStore(pulumi.ComponentResource):
         self.containers = []
 
     def _minio(self, name: str, minio: MinioSettings, args: ObjectStoreArgs) -> None:
-        passwords = generated_passwords(f"{name}-credentials", (ROOT_USER, WRITER_USER, READER_USER), parent=self)
+        passwords = generated_passwords(
+            f"{name}-credentials",
+            (ROOT_USER, WRITER_USER, READER_USER),
+            minio.password_generation,
+            parent=self,
+        )
         image = docker.RemoteImage(
             f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
         )

@@ -145,6 +145,9 @@ class MinioSettings(Model):
     volume: Annotated[str, AfterValidator(_volume_name)] | None = Field(
         default=None, description="Docker volume of the data; by default `<project>-<stack>-object-store`"
     )
+    password_generation: WholeNumber = Field(
+        default=1, ge=1, description="another number gives MinIO's users new passwords"
+    )
 
 
 class S3Settings(Model):

@@ -1,7 +1,7 @@
 """The one place that reads `pulumi.Config`: the stack config comes in here and leaves as typed, validated values."""
 
 import json
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import ValidationError
 
-from cluster.engine import DockerHost
+from cluster.engine import DockerHost, docker_host
 from config.problems import ConfigError, Problem, problems_of, unknown_key
 from config.settings import Settings
 
@@ -21,8 +21,6 @@ SECRET_KEYS = {
     "s3ReaderSecretAccessKey": "its secret",
 }
 """Keys that are only ever given as secrets (`pulumi config set --secret`), and what each is."""
-
-DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,21 @@ def load() -> StackConfig:
         problems += [_with_secret_keys(problem, config.name) for problem in problems_of(error, config.name)]
     problems += _secrets_in_clear_text(values, config.name)
     problems += _secrets_that_do_not_fit(parsed.get("objectStore"), values, config.name)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", pulumi.get_stack()):
+        problems.append(
+            Problem(
+                f"the stack's name {pulumi.get_stack()!r}",
+                "must be of letters, digits, '_' and '-': networks are named after it, and Docker's DNS takes what "
+                "follows a dot for another network, so LiteFS would not start. Make a stack of another name",
+            )
+        )
     if problems or settings is None:
         raise ConfigError(problems)
+    provider = pulumi.Config("docker")
     return StackConfig(
         settings=settings,
         secrets={key: config.require_secret(key) for key in SECRET_KEYS if key in values},
-        docker=_docker_host(),
+        docker=docker_host(provider.get("host"), provider.get("certPath")),
     )
 
 
@@ -118,12 +125,3 @@ def _secrets_that_do_not_fit(object_store: Any, values: Mapping[str, str], names
         for key, meaning in SECRET_KEYS.items()
         if key not in values
     ]
-
-
-def _docker_host() -> DockerHost:
-    """The Docker Engine as the provider finds it: `docker:host`, else DOCKER_HOST, else the local socket."""
-    config = pulumi.Config("docker")
-    return DockerHost(
-        url=config.get("host") or os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST,
-        cert_path=config.get("certPath") or os.environ.get("DOCKER_CERT_PATH") or None,
-    )

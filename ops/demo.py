@@ -166,7 +166,7 @@ def _must_be_ok(answer: requests.Response, what: str) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"Temperature by month, in °C (the last {len(rows)} months)")
+    table = Table(title="Temperature by month, in °C")
     table.add_column("month")
     for heading in ("average", "lowest", "highest"):
         table.add_column(heading, justify="right")

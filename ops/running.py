@@ -1,7 +1,6 @@
 """The running stack: its outputs, its Docker host and its containers."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 import yaml
 
 from cluster import labels
-from cluster.engine import ClusterError, DockerHost, Engine
+from cluster.engine import ClusterError, DockerHost, Engine, docker_host
 
 ROOT = Path(__file__).parent.parent
-DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,7 @@ def current_stack() -> RunningStack:
         project=project,
         name=name,
         outputs=outputs,
-        docker=DockerHost(
-            url=docker_config("host") or os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST,
-            cert_path=docker_config("certPath") or os.environ.get("DOCKER_CERT_PATH"),
-        ),
+        docker=docker_host(docker_config("host"), docker_config("certPath")),
     )
 
 

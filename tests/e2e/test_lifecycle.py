@@ -180,6 +180,20 @@ def test_a_second_state_with_a_stack_of_the_same_name_touches_nothing(
     assert stack.read("SELECT n FROM kept") == [{"n": 1}]
 
 
+def test_a_new_password_generation_changes_every_password_and_keeps_the_data(stack: Stack) -> None:
+    def passwords() -> set[str]:
+        environment = stack.container("object-store").attrs["Config"]["Env"]
+        return {value for key, _, value in (env.partition("=") for env in environment) if key.endswith("PASSWORD")}
+
+    before = passwords()
+    stack.configure(objectStore={"minio": {"passwordGeneration": 2}})
+    stack.up()
+    assert len(passwords()) == 3
+    assert not passwords() & before
+    assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    stack.write("CREATE TABLE after_rotation AS SELECT 1 AS n; DROP TABLE after_rotation")
+
+
 def test_retained_data_is_found_again_by_the_next_up(stack: Stack) -> None:
     stack.configure(retainData=True)
     stack.up()

@@ -60,7 +60,7 @@ def test_the_default_stack_is_these_resources_and_no_others(default: Record) -> 
             ("Network back", STACK),
             ("Image seafowl-litefs", STACK),
             ("ObjectStore object-store", STACK),
-            ("Stash object-store-credentials", "ObjectStore object-store"),
+            ("Stash object-store-credentials-1", "ObjectStore object-store"),
             ("RemoteImage object-store-image", "ObjectStore object-store"),
             ("Volume object-store-data", "ObjectStore object-store"),
             ("Container object-store", "ObjectStore object-store"),
@@ -250,7 +250,7 @@ def test_a_volume_with_a_fixed_name_goes_before_its_successor(default: Record, v
     assert default.one(volume).delete_before_replace is True, "two cannot have one name"
 
 
-@pytest.mark.parametrize("stash", ["Stash deployment", "Stash object-store-credentials"])
+@pytest.mark.parametrize("stash", ["Stash deployment", "Stash object-store-credentials-1"])
 def test_what_was_made_once_is_kept_whatever_a_later_run_offers(default: Record, stash: str) -> None:
     assert default.one(stash).ignore_changes == ("input",)
 

@@ -257,7 +257,7 @@ def external() -> Record:
 
 
 def test_generated_passwords_enter_the_state_as_a_secret(default: Record) -> None:
-    stash = default.one("Stash object-store-credentials")
+    stash = default.one("Stash object-store-credentials-1")
     assert is_secret(stash.inputs["input"])
     passwords = revealed(stash.inputs["input"])
     assert set(passwords) == {"root", "seafowl-writer", "seafowl-reader"}
@@ -266,8 +266,8 @@ def test_generated_passwords_enter_the_state_as_a_secret(default: Record) -> Non
 
 
 def test_passwords_differ_from_stack_to_stack(default: Record) -> None:
-    other = revealed(declare_stack().one("Stash object-store-credentials").inputs["input"])
-    mine = revealed(default.one("Stash object-store-credentials").inputs["input"])
+    other = revealed(declare_stack().one("Stash object-store-credentials-1").inputs["input"])
+    mine = revealed(default.one("Stash object-store-credentials-1").inputs["input"])
     assert not set(mine.values()) & set(other.values())
 
 
@@ -287,7 +287,7 @@ def test_passwords_reach_containers_as_secret_environment(default: Record, part:
 
 
 def test_no_reader_has_the_writers_or_the_root_password(default: Record) -> None:
-    passwords = revealed(default.one("Stash object-store-credentials").inputs["input"])
+    passwords = revealed(default.one("Stash object-store-credentials-1").inputs["input"])
     for part in ("reader-0", "reader-1"):
         text = json.dumps(revealed(inputs(default, part)))
         assert passwords["seafowl-reader"] in text
@@ -296,7 +296,7 @@ def test_no_reader_has_the_writers_or_the_root_password(default: Record) -> None
 
 
 def test_no_node_has_the_root_password_and_the_ingress_has_none(default: Record) -> None:
-    passwords = revealed(default.one("Stash object-store-credentials").inputs["input"])
+    passwords = revealed(default.one("Stash object-store-credentials-1").inputs["input"])
     assert passwords["root"] not in json.dumps(revealed(inputs(default, "writer-0")))
     assert not any(password in json.dumps(revealed(inputs(default, "ingress"))) for password in passwords.values())
 
@@ -313,7 +313,7 @@ def test_minio_gives_the_nodes_the_users_whose_keys_they_have(default: Record) -
 
 
 def test_no_password_can_be_read_in_any_resource_or_output(default: Record) -> None:
-    passwords = revealed(default.one("Stash object-store-credentials").inputs["input"]).values()
+    passwords = revealed(default.one("Stash object-store-credentials-1").inputs["input"]).values()
     shown = [*readable_texts([resource.inputs for resource in default.resources])]
     shown += readable_texts([default.component_outputs, default.outputs])
     assert not any(password in text for password in passwords for text in shown)

@@ -156,3 +156,12 @@ def test_the_docker_host_of_the_stack_wins_over_the_environment(monkeypatch: pyt
     monkeypatch.setenv("DOCKER_HOST", "tcp://far:2376")
     docker = load({"docker:host": "ssh://me@near", "docker:certPath": "/mine"}).docker
     assert (docker.url, docker.cert_path) == ("ssh://me@near", "/mine")
+
+
+def test_a_stack_name_with_a_dot_is_refused_because_no_node_would_find_its_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev.eu")
+    text = str(refusal({}))
+    assert "'dev.eu' must be of letters" in text
+    assert "Make a stack of another name" in text
