@@ -79,6 +79,7 @@ def await_healthy(
 
 def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
     began = time.monotonic()
+    restarts_before: int | None = None
     while True:
         container = engine.inspect(member.container_id)
         if container is None:
@@ -88,7 +89,10 @@ def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
             )
         if is_healthy(engine, container):
             return
-        why = _lost(container, time.monotonic() - began, patience)
+        if restarts_before is None:
+            restarts_before = container["RestartCount"]
+        restarts = container["RestartCount"] - restarts_before
+        why = _lost(container, restarts, time.monotonic() - began, patience)
         if why is not None:
             raise _not_healthy(engine, member, container, why)
         time.sleep(_POLL_SECONDS)
@@ -123,14 +127,18 @@ def _addresses(engine: Engine, member: Member, neighbour: Member) -> list[str]:
     return [network["IPAddress"] for name, network in mine.items() if name in theirs]
 
 
-def _lost(container: dict[str, Any], waited: float, patience: Patience) -> str | None:
-    """Why a container that is not healthy now will not be soon; None while there is hope. `waited`: seconds."""
+def _lost(container: dict[str, Any], restarts: int, waited: float, patience: Patience) -> str | None:
+    """Why a container that is not healthy now will not be soon; None while there is hope.
+
+    `restarts`: since it is waited for; `waited`: seconds.
+    """
     status: str = container["State"]["Status"]
-    restarts: int = container["RestartCount"]
-    if status in ("exited", "dead", "created", "paused"):
-        return f"it is {status}"
+    if status in ("exited", "dead", "created"):
+        return f"it is {status}, and no `up` starts it: `docker start` it, or run `pulumi up --refresh`"
+    if status == "paused":
+        return "it is paused: `docker unpause` it"
     if restarts >= patience.restarts:
-        return f"it ended and was restarted {restarts} times"
+        return f"it ended and was restarted {restarts} times while it was waited for"
     if container["State"].get("Health", {}).get("Status") == "unhealthy" and waited >= patience.unhealthy:
         return "its health check keeps failing"
     if waited >= patience.starting:
@@ -152,5 +160,5 @@ def _not_healthy(engine: Engine, member: Member, container: dict[str, Any], why:
     lines = "\n".join(f"    {line}" for line in engine.log_lines(container["Id"], _LOG_LINES))
     return ClusterError(
         f"{member.name} is not healthy: {why}. Its last log lines (all of them: `docker logs {name}`):\n{lines}\n"
-        "The other parts keep running as they are. Mend the cause and run `pulumi up` again."
+        "The other parts run as they did. Mend the cause, or take the change back, and run `pulumi up` again."
     )

@@ -1,6 +1,7 @@
 """What must be so on the Docker host, looked at before the first container is made or removed."""
 
 import errno
+import os
 import platform
 import socket
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from cluster.engine import ClusterError, DockerHost, Engine, no_engine
 from cluster.labels import DEPLOYMENT, PROJECT, STACK
 
 _FUSE = "/dev/fuse"
-_EVERY_INTERFACE = ("0.0.0.0", "::", "")
+_EVERY_INTERFACE = ("0.0.0.0", "::")
 _SECONDS = 5
 
 
@@ -27,6 +28,8 @@ class Claim:
 
     bind_address: str
     port: int
+    cpus: float
+    """The largest limit of any container."""
 
 
 def reach(host: DockerHost) -> None:
@@ -51,7 +54,7 @@ class Seen:
     """What a look at a Docker host showed."""
 
     containers: Sequence[dict[str, Any]]
-    """The running ones (`GET /containers/json`)."""
+    """All of them (`GET /containers/json`): a stopped one too may start again."""
 
     here: bool
     """Whether the Engine runs on this very machine, so that its devices and ports can be seen from here."""
@@ -62,7 +65,7 @@ def look(host: DockerHost) -> Seen:
     with Engine(host) as engine:
         # Docker Desktop has a local socket too, but runs in a virtual machine, with a kernel of its own.
         here = host.url.startswith("unix://") and engine.version.get("KernelVersion") == platform.release()
-        return Seen(engine.containers(), here)
+        return Seen(engine.containers(every=True), here)
 
 
 def judge(seen: Seen, claim: Claim) -> None:
@@ -75,6 +78,12 @@ def judge(seen: Seen, claim: Claim) -> None:
         problems.append(
             f"{_FUSE} is not there: LiteFS replicates the catalog through FUSE. Load it with `modprobe fuse`, "
             "or use a Docker host that has it (`pulumi config set docker:host …`)."
+        )
+    cpus = os.cpu_count()
+    if seen.here and cpus is not None and claim.cpus > cpus:
+        problems.append(
+            f"seafowl:resources asks for {claim.cpus:g} CPUs for one container, and this host has {cpus}: Docker would "
+            "refuse it after the running one is gone. Ask for less."
         )
     strangers = _other_deployments(claim, seen.containers)
     if strangers:
@@ -118,19 +127,23 @@ def _port_taken(claim: Claim, seen: Seen) -> str | None:
     ]
     if strangers:
         return f"the container {strangers[0]}"
-    return "another program" if seen.here and not holders and not _can_bind(claim.bind_address, claim.port) else None
+    return _why_not_bound(claim.bind_address, claim.port) if seen.here and not holders else None
 
 
 def _publishes(container: dict[str, Any], claim: Claim) -> bool:
     ports: list[dict[str, Any]] = container.get("Ports") or []
     return any(
-        port.get("PublicPort") == claim.port
-        and (
-            port.get("IP", "") == claim.bind_address
-            or bool({port.get("IP", ""), claim.bind_address} & set(_EVERY_INTERFACE))
-        )
-        for port in ports
+        port.get("PublicPort") == claim.port and _overlap(port.get("IP", ""), claim.bind_address) for port in ports
     )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two addresses that are listened on clash: equal ones, or one of a family and all of that family."""
+    if "" in (one, other) or one == other:
+        return True
+    if (":" in one) != (":" in other):
+        return False
+    return bool({one, other} & set(_EVERY_INTERFACE))
 
 
 def _stack_of(container: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -138,7 +151,8 @@ def _stack_of(container: dict[str, Any]) -> tuple[str | None, str | None]:
     return labels.get(PROJECT), labels.get(STACK)
 
 
-def _can_bind(address: str, port: int) -> bool:
+def _why_not_bound(address: str, port: int) -> str | None:
+    """Who has `port` of `address` on this machine, where it cannot be listened on; None where it can."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do: connections of an ended server that linger in TIME_WAIT do not keep a port.
@@ -146,6 +160,9 @@ def _can_bind(address: str, port: int) -> bool:
         try:
             probe.bind((address, port))
         except OSError as error:
-            # Any other error (no such address here) is Docker's to judge: it publishes the port, not we.
-            return error.errno != errno.EADDRINUSE
-    return True
+            if error.errno == errno.EADDRINUSE:
+                return "another program"
+            if error.errno == errno.EADDRNOTAVAIL:
+                return "nobody, but this host does not have that address"
+            # Anything else (a port below 1024, say) is Docker's to judge: it publishes the port, not we.
+    return None

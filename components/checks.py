@@ -18,12 +18,12 @@ from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
 from config.nginx import answering
-from config.settings import IngressSettings
+from config.settings import Settings
 
 _T = TypeVar("_T")
 
 
-def deployment_id(host: DockerHost, ingress: IngressSettings) -> pulumi.Output[str]:
+def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
     """Id of this deployment, made once and kept in the state.
 
     Containers carry it as a label, and networks and data volumes wait for it, so none is made, replaced or removed
@@ -41,7 +41,15 @@ def deployment_id(host: DockerHost, ingress: IngressSettings) -> pulumi.Output[s
 
     def checked(known: Sequence[Any]) -> str:
         deployment, seen = known
-        claim = Claim(pulumi.get_project(), pulumi.get_stack(), deployment, ingress.bind_address, ingress.port)
+        limits = settings.resources
+        claim = Claim(
+            project=pulumi.get_project(),
+            stack=pulumi.get_stack(),
+            deployment=deployment,
+            bind_address=settings.ingress.bind_address,
+            port=settings.ingress.port,
+            cpus=max(one.cpus or 0 for one in (limits.writer, limits.reader, limits.object_store, limits.ingress)),
+        )
         _reported(judge, seen, claim)
         return deployment
 

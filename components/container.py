@@ -39,7 +39,14 @@ def data_volume(
         # Known once it is known that no other deployment has this stack's volumes (`components.checks`).
         name=pulumi.Output.from_input(deployment).apply(lambda _: physical_name),
         labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in sorted(stack_labels(role).items())],
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=retain, delete_before_replace=True),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            retain_on_delete=retain,
+            delete_before_replace=True,
+            # Docker takes a volume of this name that is there already, with the labels it has. Other labels would
+            # replace it: delete the data that it was taken for.
+            ignore_changes=["labels"],
+        ),
     )
 
 
@@ -67,7 +74,10 @@ class ContainerSpec:
     role: str
     member: str
     deployment: pulumi.Input[str]
-    """Id of the deployment (`components.deployment`)."""
+    """Id of the deployment (`components.checks.deployment_id`)."""
+
+    single: bool
+    """Whether there must never be two of it: then its name is fixed, and Docker itself refuses a second."""
 
     image: pulumi.Input[str]
     entrypoint: Sequence[str]
@@ -102,6 +112,8 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
     labels = {**stack_labels(spec.role), MEMBER: spec.member, DEPLOYMENT: spec.deployment}
     return docker.Container(
         name,
+        # A container that an `up` left behind when it was killed has this name too, and is not in the state.
+        name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{spec.member}" if spec.single else None,
         image=spec.image,
         entrypoints=list(spec.entrypoint),
         envs=[
@@ -144,6 +156,9 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         cpus=None if spec.limits.cpus is None else str(spec.limits.cpus),
         destroy_grace_seconds=spec.grace_seconds,
         labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
-        # The provider says that it updates a healthcheck in place, and does not do it (5.2).
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["healthcheck"])),
+        # The provider says that it updates a healthcheck in place, and does not do it (5.2). Docker ignores a memory
+        # limit that is taken away from a running container.
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(replace_on_changes=["healthcheck", "memory", "memorySwap"])
+        ),
     )

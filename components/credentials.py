@@ -14,7 +14,7 @@ def generated_passwords(
     """A password per user, of 32 characters that need no escaping in a URL or a shell.
 
     Every run offers new ones, and the stash keeps the first: it needs no provider, and `ignore_changes` makes the
-    offers of later runs no difference, even where the stash is replaced. So each `generation` has a stash of its own.
+    offers of later runs no difference. Each `generation` has a stash of its own, so that a review sees a rotation.
     """
     stash = pulumi.Stash(
         f"{name}-{generation}",

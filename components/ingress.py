@@ -50,6 +50,7 @@ class Ingress(pulumi.ComponentResource):
             role="ingress",
             member=name,
             deployment=args.deployment,
+            single=True,
             image=image.image_id,
             entrypoint=["nginx", "-g", "daemon off;"],
             health=Health(HEALTHY),
@@ -78,6 +79,8 @@ class Ingress(pulumi.ComponentResource):
 
 def _reachable(address: str) -> str:
     """`address` as it is written in a URL; from the host itself where it stands for every interface."""
-    if address in ("0.0.0.0", "::"):
+    if address == "0.0.0.0":
         return "127.0.0.1"
+    if address == "::":
+        return "[::1]"
     return f"[{address}]" if ":" in address else address

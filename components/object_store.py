@@ -80,14 +80,16 @@ class ObjectStore(pulumi.ComponentResource):
             f"{name}-data",
             physical_name=minio.volume or data_volume_name(name),
             role="object-store",
-            retain=args.retain_data,
+            # A volume that the user made or named is theirs to delete.
+            retain=args.retain_data or minio.volume is not None,
             deployment=args.deployment,
             parent=self,
         )
         spec = ContainerSpec(
             role="object-store",
-            member="object-store",
+            member=name,
             deployment=args.deployment,
+            single=True,
             image=image.image_id,
             entrypoint=["sh", MINIO_START],
             health=Health(HEALTHY),

@@ -80,6 +80,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         role=role,
         member=place.member,
         deployment=args.deployment,
+        single=role == "writer",
         image=args.image,
         entrypoint=["litefs", "mount", "-config", LITEFS_CONFIG],
         health=Health(HEALTHY[role]),

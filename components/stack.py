@@ -18,7 +18,7 @@ from config.stack_config import StackConfig
 def declare(config: StackConfig) -> None:
     """Declare every resource and output of the stack."""
     settings = config.settings
-    deployment = deployment_id(config.docker, settings.ingress)
+    deployment = deployment_id(config.docker, settings)
     front = _network("front", deployment, internal=False)
     # MinIO, LiteFS and what they hold: no way out of it, and none in but through the nodes.
     back = _network("back", deployment, internal=True)

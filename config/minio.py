@@ -75,8 +75,13 @@ user() {{ # user NAME PASSWORD POLICY: make the user, or give the one that is th
 }}
 
 set_up() {{
-  # `mc ready` asks once every five seconds: too seldom for a start that takes one.
-  until timeout 0.3 mc ready local >/dev/null 2>&1; do kill -0 "$server"; done
+  # `mc ready` asks once every five seconds: too seldom for a start that takes one. A slow machine gets more time.
+  asked=0
+  until timeout "$([ "$asked" -lt 20 ] && echo 0.3 || echo 8)" mc ready local >/dev/null 2>&1; do
+    kill -0 "$server"
+    asked=$((asked + 1))
+    if [ "$asked" = 20 ]; then echo "MinIO is slow to start"; fi
+  done
   mc --quiet mb --ignore-existing local/{name} >/dev/null
   user {WRITER_USER} "$WRITER_PASSWORD" read-write &
   writer=$!

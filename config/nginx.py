@@ -57,7 +57,10 @@ http {{
     proxy_connect_timeout 1s;
     proxy_read_timeout 300s;
     proxy_send_timeout 300s;
+    # At most one more reader: a query that brings a reader down must not bring down all of them.
     proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+    proxy_next_upstream_tries 2;
+    proxy_next_upstream_timeout 5s;
 
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -96,6 +99,7 @@ http {{
 
         # Everything else: to any reader, and to another one where the first does not answer (readers only read).
         location / {{
+            client_max_body_size 16m;
             proxy_pass http://readers;
             error_page 502 504 = @readers_of_now;
         }}

@@ -1,7 +1,7 @@
 """What is wrong with a stack config, in words a user can act on."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -36,10 +36,11 @@ class ConfigError(Exception):
         )
 
 
-def problems_of(error: ValidationError, namespace: str) -> list[Problem]:
+def problems_of(error: ValidationError, namespace: str, also_known: Sequence[str] = ()) -> list[Problem]:
     """The problems of a pydantic error, one each, without the rejected values: one of them may be a secret.
 
-    `namespace` is the Pulumi config namespace that the keys stand in, such as `seafowl`.
+    `namespace` is the Pulumi config namespace that the keys stand in, such as `seafowl`; `also_known` are keys of it
+    that the settings do not hold.
     """
     found: list[Problem] = []
     for item in error.errors(include_url=False, include_input=False):
@@ -47,7 +48,11 @@ def problems_of(error: ValidationError, namespace: str) -> list[Problem]:
         defaulted = item["type"] != "extra_forbidden"
         location = [to_camel(str(part)) if defaulted and "_" in str(part) else str(part) for part in item["loc"]]
         key = f"{namespace}:{'.'.join(location)}"
-        found.append(Problem(key, _reason(item["type"], item["msg"], item.get("ctx", {}), location)))
+        if item["type"] == "extra_forbidden":
+            known = [*known_keys(location[:-1]), *(also_known if len(location) == 1 else ())]
+            found.append(Problem(key, _unknown_key(location[-1], known)))
+        else:
+            found.append(Problem(key, _reason(item["type"], item["msg"], item.get("ctx", {}), location)))
     return found
 
 
@@ -55,8 +60,6 @@ def _reason(kind: str, message: str, context: Mapping[str, Any], location: list[
     match kind:
         case "missing":
             return "is missing; it has no default"
-        case "extra_forbidden":
-            return unknown_key(location[-1], known_keys(location[:-1]))
         case "int_parsing" | "int_type" | "int_from_float":
             return "must be a whole number, such as 2"
         case "float_parsing" | "float_type":
@@ -82,7 +85,7 @@ def _reason(kind: str, message: str, context: Mapping[str, Any], location: list[
             return "is not valid"
 
 
-def unknown_key(key: str, known: list[str]) -> str:
+def _unknown_key(key: str, known: list[str]) -> str:
     """Why an unknown key is refused, with the nearest known one."""
     near = difflib.get_close_matches(key, known, n=1)
     meant = f"did you mean {near[0]}? " if near else ""

@@ -62,11 +62,15 @@ def _no_boolean(value: Any) -> Any:
 
 def _ip_address(value: str) -> str:
     try:
-        return str(ipaddress.ip_address(value))
+        address = ipaddress.ip_address(value)
     except ValueError:
+        address = None
+    # A scope (fe80::1%eth0) names an interface, and a mapped IPv4 address a family: Docker takes neither.
+    if address is None or (isinstance(address, ipaddress.IPv6Address) and (address.scope_id or address.ipv4_mapped)):
         raise _refuse(
             "must be an IP address of the Docker host: 127.0.0.1 (this host only), 0.0.0.0 (every interface), …"
-        ) from None
+        )
+    return str(address)
 
 
 def _bucket_name(value: str) -> str:

@@ -1,6 +1,7 @@
 """The one place that reads `pulumi.Config`: the stack config comes in here and leaves as typed, validated values."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import ValidationError
 
 from cluster.engine import DockerHost, docker_host
-from config.problems import ConfigError, Problem, problems_of, unknown_key
+from config.problems import ConfigError, Problem, problems_of
 from config.settings import Settings
 
 SECRET_KEYS = {
@@ -21,6 +22,12 @@ SECRET_KEYS = {
     "s3ReaderSecretAccessKey": "its secret",
 }
 """Keys that are only ever given as secrets (`pulumi config set --secret`), and what each is."""
+
+
+_LONGEST_STACK_NAME = 40
+"""With project, part and suffix it must fit a DNS label of 63 characters."""
+
+_UNKNOWN_TO_US = ("context", "caMaterial", "certMaterial", "keyMaterial", "sshOpts")
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,11 @@ def load() -> StackConfig:
     try:
         settings = Settings.model_validate(parsed)
     except ValidationError as error:
-        problems += [_with_secret_keys(problem, config.name) for problem in problems_of(error, config.name)]
+        problems += problems_of(error, config.name, also_known=list(SECRET_KEYS))
     problems += _secrets_in_clear_text(values, config.name)
     problems += _secrets_that_do_not_fit(parsed.get("objectStore"), values, config.name)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", pulumi.get_stack()):
-        problems.append(
-            Problem(
-                f"the stack's name {pulumi.get_stack()!r}",
-                "must be of letters, digits, '_' and '-': networks are named after it, and Docker's DNS takes what "
-                "follows a dot for another network, so LiteFS would not start. Make a stack of another name",
-            )
-        )
+    problems += _stack_name_problems(pulumi.get_stack())
+    problems += _docker_problems()
     if problems or settings is None:
         raise ConfigError(problems)
     provider = pulumi.Config("docker")
@@ -66,6 +67,35 @@ def load() -> StackConfig:
         secrets={key: config.require_secret(key) for key in SECRET_KEYS if key in values},
         docker=docker_host(provider.get("host"), provider.get("certPath")),
     )
+
+
+def _stack_name_problems(name: str) -> list[Problem]:
+    """Networks, volumes and the node image are named after the stack, which not every name allows."""
+    if re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*", name) and len(name) <= _LONGEST_STACK_NAME:
+        return []
+    return [
+        Problem(
+            f"the stack's name {name!r}",
+            f"must be of a-z, 0-9 and single '_' or '-' between them, at most {_LONGEST_STACK_NAME} characters: images "
+            "allow no capitals, and in Docker's DNS a dot ends the name of a network, so LiteFS would not start. Make "
+            "a stack of another name",
+        )
+    ]
+
+
+def _docker_problems() -> list[Problem]:
+    """What the provider knows and this program's own looks at Docker do not: they would look at another Engine."""
+    provider = pulumi.Config("docker")
+    found = [f"docker:{key}" for key in _UNKNOWN_TO_US if provider.get(key) is not None]
+    found += ["the environment variable DOCKER_CONTEXT"] if os.environ.get("DOCKER_CONTEXT") else []
+    return [
+        Problem(
+            key,
+            "is not understood by this program, which looks at the Docker host beside the provider, and would look at "
+            "another. Remove it, and name the host: `pulumi config set docker:host …` (and docker:certPath for TLS)",
+        )
+        for key in found
+    ]
 
 
 def _values(namespace: str) -> dict[str, str]:
@@ -86,15 +116,6 @@ def _parsed(key: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _with_secret_keys(problem: Problem, namespace: str) -> Problem:
-    """Unknown keys may be misspelt secret ones: offer those too."""
-    key = problem.key.removeprefix(f"{namespace}:")
-    if "is not a key of this program" not in problem.reason or "." in key:
-        return problem
-    known = [str(field.alias) for field in Settings.model_fields.values()]
-    return Problem(problem.key, unknown_key(key, [*known, *SECRET_KEYS]))
 
 
 def _secrets_in_clear_text(values: Mapping[str, str], namespace: str) -> list[Problem]:

@@ -51,7 +51,12 @@ def _values(field: FieldInfo) -> str:
     options = get_args(annotation)
     if options and all(isinstance(option, str) for option in options):
         return ", ".join(f"`{option}`" for option in options)
-    kinds = {annotation, *options}
+    # An optional size is Annotated inside the union.
+    kinds = {
+        annotation,
+        *options,
+        *(inner for option in options for inner in get_args(option) if isinstance(inner, type)),
+    }
     for kind, name in ((ByteSize, "size"), (bool, "true, false"), (int, "whole number"), (float, "number")):
         if kind in kinds:
             return name

@@ -1,4 +1,4 @@
-"""`make demo`: load a real weather data set through `/w/`, and ask the readers what the seed's example asks of it.
+"""`make demo`: load a real weather data set through `/w/`, and ask the readers for the temperatures by month.
 
 The data set is the weather of Cambridge, which the writer fetches itself, where it can be reached; otherwise that of
 Seattle, a CSV that the PyPI package vega_datasets ships, which is uploaded. Running it again replaces the table.
@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ _SEATTLE_PACKAGE = "vega_datasets==0.9.0"
 _SEATTLE_FILE = "vega_datasets/_data/seattle-weather.csv"
 _SECONDS = 120
 _MONTHS = 12
+_REPLICATION_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def main() -> int:
     try:
         stack = current_stack()
         loaded = _load(stack, console)
-        rows = _query(stack, f"SELECT COUNT(*) AS n FROM {loaded.table}")[1][0]["n"]
+        rows = _replicated_rows(stack, loaded.table)
         console.print(f"{rows:,} rows of {loaded.source} in table {loaded.table}, read through {_read_url(stack)}")
         answers = [_query(stack, loaded.by_month) for _ in range(4 * int(stack.outputs["readers"]))]
         console.print(_table(answers[0][1]))
@@ -64,6 +66,24 @@ def _load(stack: RunningStack, console: Console) -> Loaded:
         return _load_cambridge(stack)
     console.print(f"{_CAMBRIDGE_URL} cannot be reached; loading the weather of Seattle ({_SEATTLE_PACKAGE}) …")
     return _load_seattle(stack)
+
+
+def _replicated_rows(stack: RunningStack, table: str) -> int:
+    """Rows of `table`, once every reader has it: replication is asynchronous."""
+    query = f"SELECT COUNT(*) AS n FROM {table}"
+    wanted = requests.post(f"{_write_url(stack)}/q", json={"query": query}, timeout=_SECONDS)
+    _must_be_ok(wanted, query)
+    deadline = time.monotonic() + _REPLICATION_SECONDS
+    agreeing = 0
+    # As many answers in a row as there are readers: NGINX asks them in turn.
+    while agreeing < 2 * int(stack.outputs["readers"]):
+        answer = requests.post(_read_url(stack), json={"query": query}, timeout=_SECONDS)
+        agreeing = agreeing + 1 if answer.text == wanted.text else 0
+        if not agreeing and time.monotonic() > deadline:
+            raise ClusterError(
+                f"a reader has not got table {table} within {_REPLICATION_SECONDS} seconds: `make status`"
+            )
+    return int(json.loads(wanted.text)["n"])
 
 
 def _reachable(url: str) -> bool:
@@ -185,8 +205,8 @@ def _answerers(stack: RunningStack, request_ids: list[str]) -> str:
             if container["Config"]["Labels"][labels.ROLE] == "reader"
             for address in _addresses(container)
         }
-        (ingress,) = (c for c in containers if c["Config"]["Labels"][labels.ROLE] == "ingress")
-        lines = engine.log_lines(ingress["Id"], 1000)
+        ingress = [c for c in containers if c["Config"]["Labels"][labels.ROLE] == "ingress"]
+        lines = engine.log_lines(ingress[0]["Id"], 1000) if ingress else []
     counted = Counter[str]()
     for line in lines:
         try:

@@ -17,10 +17,22 @@ fail() {
   exit 1
 }
 
+# The Docker host of the stack, where its config names one: set-up asks the one that the stack is deployed to.
+use_docker_host() {
+  local config host
+  for config in "$local_dir/Pulumi.${PULUMI_STACK:-dev}.yaml" "Pulumi.${PULUMI_STACK:-dev}.yaml"; do
+    host=$(sed -n "s/^ *docker:host: *['\"]\{0,1\}\([^'\" ]*\).*/\1/p" "$config" 2>/dev/null || true)
+    if [ -n "$host" ]; then
+      export DOCKER_HOST=$host
+      return
+    fi
+  done
+}
+
 setup_docker() {
   if docker version >/dev/null 2>&1; then return; fi
   if [ -n "${DOCKER_HOST:-}" ]; then
-    fail "no Docker Engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset DOCKER_HOST"
+    fail "no Docker Engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or name another one (docker:host, DOCKER_HOST)"
   fi
   [ "$(uname)" = Linux ] || fail "no Docker Engine answers: start Docker Desktop, then run this again"
   [ "$(id -u)" = 0 ] || fail "no Docker Engine answers: install and start it (Debian: apt-get install docker.io)," \
@@ -71,8 +83,13 @@ pulumi_version() { sed -n 's/^pulumi==//p' requirements.txt; }
 setup_toolchain() {
   local own version archive
   own=$(PATH=${PATH//"$root/ops/bin:"/} command -v pulumi || true)
-  if [ -n "$own" ] && [ ! -e "$local_dir/toolchain" ]; then return; fi
   version=$(pulumi_version)
+  if [ -n "$own" ] && [ ! -e "$local_dir/toolchain" ]; then
+    if [ "$(printf 'v%s\n%s\n' "$version" "$("$own" version)" | sort -V | head -n 1)" != "v$version" ]; then
+      fail "$own is pulumi $("$own" version), which is too old: upgrade it to $version or newer, or take it from PATH"
+    fi
+    return
+  fi
   if [ -s "$local_dir/toolchain" ] && [ -x "$(<"$local_dir/toolchain")/pulumi" ]; then
     if [ ! -d "$local_dir/pulumi-home" ]; then return; fi
   elif archive="https://get.pulumi.com/releases/sdk/pulumi-v$version-$(release_platform).tar.gz" &&
@@ -103,19 +120,25 @@ release_platform() {
   esac
 }
 
-# An original image that is there, or can be pulled, or the kit's.
+# The original images, or the kit's. It is decided once: a registry that is away for a moment must not put the stand-in
+# on a catalog of the original.
 setup_images() {
-  local marker=$local_dir/images-from-kit
-  if [ ! -e "$marker" ]; then
-    if docker image inspect splitgraph/seafowl:0.5.8 >/dev/null 2>&1 ||
-      timeout 600 docker pull --quiet splitgraph/seafowl:0.5.8 >/dev/null 2>&1; then
-      return
+  local chosen=$local_dir/images original=splitgraph/seafowl:0.5.8 refusal
+  if [ ! -s "$chosen" ]; then
+    if docker image inspect "$original" >/dev/null 2>&1; then
+      echo original >"$chosen"
+    elif refusal=$(timeout 600 docker pull --quiet "$original" 2>&1); then
+      echo original >"$chosen"
+    elif curl --silent --output /dev/null --connect-timeout 5 https://registry-1.docker.io/v2/; then
+      fail "the container registry answers, but $original cannot be pulled: $refusal"
+    else
+      echo kit >"$chosen"
+      say "no container registry can be reached: using the air-gapped kit's images;" \
+        "Seafowl is a stand-in ($(standin_image)). To decide anew: make down, then remove $chosen"
     fi
-    say "no container registry can be reached: using the air-gapped kit's images;" \
-      "Seafowl is a stand-in ($(standin_image))"
   fi
-  airgap/kit images
-  touch "$marker"
+  # The original ones are pulled by pulumi as the stack needs them.
+  if [ "$(<"$chosen")" = kit ]; then airgap/kit images; fi
 }
 
 standin_image() { printf 'seafowl-standin:%s' "$(cat airgap/seafowl_standin/VERSION)"; }
@@ -124,7 +147,7 @@ setup_stack() {
   local stack=${PULUMI_STACK:-dev}
   local config=$local_dir/Pulumi.$stack.yaml
   local images=()
-  if [ -e "$local_dir/images-from-kit" ]; then images=(--image "seafowl=$(standin_image)"); fi
+  if [ "$(cat "$local_dir/images" 2>/dev/null)" = kit ]; then images=(--image "seafowl=$(standin_image)"); fi
   if [ -z "${PULUMI_CONFIG_PASSPHRASE+set}" ] && [ -z "${PULUMI_CONFIG_PASSPHRASE_FILE:-}" ] &&
     [ ! -s "$local_dir/passphrase" ]; then
     if [ -d "$local_dir/state/.pulumi/stacks" ]; then
@@ -153,5 +176,6 @@ setup_stack() {
   .venv/bin/python ops/local_config.py "Pulumi.$stack.yaml" "$config" "${images[@]}"
 }
 
+use_docker_host
 if [ $# = 0 ]; then set -- docker python toolchain images stack; fi
 for step in "$@"; do "setup_$step"; done

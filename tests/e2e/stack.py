@@ -116,8 +116,8 @@ class Stack:
         assert outcome.code == 0, outcome.text
         return outcome
 
-    def interrupted_up(self, at: str) -> Outcome:
-        """`pulumi up` with a Ctrl-C as soon as its output has `at` in it."""
+    def interrupted_up(self, at: str, how: signal.Signals = signal.SIGINT) -> Outcome:
+        """`pulumi up` with a Ctrl-C (or another signal) as soon as its output has `at` in it."""
         process = subprocess.Popen(
             ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--config-file", str(self.config_file)],
             cwd=ROOT,
@@ -133,7 +133,7 @@ class Stack:
             seen += line
             if at in line:
                 # To the whole process group, as a terminal does.
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, how)
                 break
         seen += process.communicate(timeout=TIMEOUT_SECONDS)[0]
         return Outcome(process.returncode, seen)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def test_an_up_without_a_change_fails_while_a_part_is_stopped(stack: Stack) -> N
     outcome = stack.try_up()
     assert outcome.code != 0
     assert "reader-0 is not healthy: it is exited" in outcome.text
+    assert "`docker start` it" in outcome.text
     reader.start()
     stack.up()
 
@@ -77,8 +79,13 @@ def test_a_change_of_all_readers_is_seen_by_the_ingress_when_the_up_ends(stack: 
     stack.up()
     assert stack.container("reader").attrs["HostConfig"]["Memory"] == 1024**3
     assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+    stack.configure(resources={"ingress": {"memory": "64MiB"}})
+    stack.up()
+    assert stack.container("ingress").attrs["HostConfig"]["Memory"] == 64 * 1024**2
     stack.configure(resources=None)
     stack.up()
+    for container in stack.containers():
+        assert container.attrs["HostConfig"]["Memory"] == 0, "a limit that is taken away is gone in Docker too"
     assert stack.read("SELECT n FROM kept") == [{"n": 1}]
 
 
@@ -206,6 +213,41 @@ def test_retained_data_is_found_again_by_the_next_up(stack: Stack) -> None:
     assert stack.read("SELECT n FROM kept") == [{"n": 1}]
     stack.write("INSERT INTO kept VALUES (2)")
     assert stack.read("SELECT n FROM kept ORDER BY n") == [{"n": 1}, {"n": 2}]
+
+
+def test_a_volume_that_was_made_by_hand_is_used_and_never_deleted(new_stack: NewStack) -> None:
+    stack = new_stack("mine")
+    volume = stack.engine.volumes.create("e2e-mine-data", labels={"made": "by hand"})
+    try:
+        stack.configure(readers=1, objectStore={"minio": {"volume": volume.name}})
+        stack.up()
+        stack.write("CREATE TABLE kept AS SELECT 1 AS n")
+        assert stack.steps() == {}
+        stack.up("--refresh")
+        assert stack.read("SELECT n FROM kept") == [{"n": 1}]
+        stack.destroy()
+        assert volume.name in {left.name for left in stack.engine.volumes.list()}
+    finally:
+        stack.destroy()
+        volume.remove()
+
+
+def test_a_killed_up_leaves_no_second_writer(new_stack: NewStack) -> None:
+    stack = new_stack("killed")
+    stack.configure(readers=1)
+    killed = stack.interrupted_up(at="writer-0 creating", how=signal.SIGKILL)
+    assert killed.code != 0
+    stack.pulumi("cancel", "--yes", config=False)
+    outcome = stack.try_up()
+    if outcome.code != 0:
+        # The writer was made, and the state does not know it.
+        assert f"seafowl-{stack.name}-writer-0" in outcome.text
+        assert len(stack.containers("writer")) == 1
+        stack.container("writer").remove(force=True, v=True)
+        stack.up()
+    assert len(stack.containers("writer")) == 1
+    stack.write("CREATE TABLE after AS SELECT 1 AS n")
+    assert stack.read("SELECT n FROM after") == [{"n": 1}]
 
 
 def test_destroy_leaves_nothing(new_stack: NewStack) -> None:

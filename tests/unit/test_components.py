@@ -90,14 +90,17 @@ def test_every_component_registers_its_outputs(default: Record) -> None:
     }
     assert default.component_outputs["SeafowlReaderPool reader"] == {"readers": 2}
     assert default.component_outputs["Ingress ingress"] == {"url": "http://127.0.0.1:8080"}
-    assert default.component_outputs["SeafowlWriter writer"]["containerName"].startswith("writer-0")
+    assert default.component_outputs["SeafowlWriter writer"]["containerName"] == "seafowl-dev-writer-0"
 
 
-@pytest.mark.parametrize("kind", ["Container", "Network"])
-def test_containers_and_networks_are_autonamed_so_that_two_stacks_fit_on_one_host(default: Record, kind: str) -> None:
-    assert default.of(kind)
-    for resource in default.of(kind):
-        assert "name" not in resource.inputs, resource.label
+def test_readers_and_networks_are_autonamed_so_that_a_successor_can_start_beside_them(default: Record) -> None:
+    autonamed = {r.label for kind in ("Container", "Network") for r in default.of(kind) if "name" not in r.inputs}
+    assert autonamed == {"Container reader-0", "Container reader-1", "Network front", "Network back"}
+
+
+def test_of_what_there_must_be_one_only_docker_itself_refuses_a_second(default: Record) -> None:
+    names = {container.inputs["name"] for container in default.of("Container") if "name" in container.inputs}
+    assert names == {"seafowl-dev-object-store", "seafowl-dev-writer-0", "seafowl-dev-ingress"}
 
 
 def test_data_volumes_have_a_name_per_stack_so_that_retained_data_is_found_again(default: Record) -> None:
@@ -234,8 +237,19 @@ def test_nothing_else_is_replaced_with_the_catalog(default: Record) -> None:
 
 
 @pytest.mark.parametrize("part", CONTAINERS)
-def test_a_changed_health_check_replaces_the_container(default: Record, part: str) -> None:
-    assert default.one(part).replace_on_changes == ("healthcheck",), "the provider does not update it in place"
+def test_what_docker_does_not_change_in_place_replaces_the_container(default: Record, part: str) -> None:
+    assert set(default.one(part).replace_on_changes) == {"healthcheck", "memory", "memorySwap"}
+
+
+def test_a_data_volume_that_was_there_before_is_not_replaced_for_its_labels(default: Record) -> None:
+    assert [list(volume.ignore_changes) for volume in default.of("Volume")] == [["labels"], ["labels"]]
+
+
+def test_a_volume_that_the_user_named_is_never_deleted() -> None:
+    record = declare_stack({"objectStore": {"minio": {"volume": "mine"}}})
+    assert {resource.label for resource in record.resources if resource.retain_on_delete} == {
+        "Volume object-store-data"
+    }
 
 
 @pytest.mark.parametrize("retain", [True, False])
@@ -343,7 +357,7 @@ def test_the_built_node_image_is_of_this_stack_alone(default: Record) -> None:
     [
         ({}, "http://127.0.0.1:8080"),
         ({"ingress": {"bindAddress": "0.0.0.0", "port": 80}}, "http://127.0.0.1:80"),
-        ({"ingress": {"bindAddress": "::", "port": 81}}, "http://127.0.0.1:81"),
+        ({"ingress": {"bindAddress": "::", "port": 81}}, "http://[::1]:81"),
         ({"ingress": {"bindAddress": "::1"}}, "http://[::1]:8080"),
         ({"ingress": {"bindAddress": "192.0.2.7"}}, "http://192.0.2.7:8080"),
     ],
@@ -432,9 +446,12 @@ def test_a_host_that_cannot_be_used_is_refused_before_anything_of_it_is_touched(
 def test_what_the_stack_claims_is_judged_by_what_was_seen_and_containers_carry_its_id() -> None:
     judged: list[tuple[object, ...]] = []
     seen = Seen([{"Id": "x"}], here=True)
-    config = {"ingress": {"port": 9090, "bindAddress": "0.0.0.0"}}
+    config = {
+        "ingress": {"port": 9090, "bindAddress": "0.0.0.0"},
+        "resources": {"writer": {"cpus": 1.5}, "reader": {"cpus": 0.5}},
+    }
     record = declare_stack(config, look=lambda _: seen, judge=lambda *args: judged.append(args))
     deployment = record.one("Stash deployment").inputs["input"]
-    assert judged == [(seen, Claim("seafowl", "dev", deployment, "0.0.0.0", 9090))]
+    assert judged == [(seen, Claim("seafowl", "dev", deployment, "0.0.0.0", 9090, cpus=1.5))]
     for container in record.of("Container"):
         assert docker_labels(container)["org.seafowl.deployment"] == deployment

@@ -56,7 +56,7 @@ def published(
 
 
 def claim(port: int, address: str = "127.0.0.1") -> Claim:
-    return Claim("seafowl", "dev", "mine", address, port)
+    return Claim("seafowl", "dev", "mine", address, port, cpus=0)
 
 
 def check(host: DockerHost, claimed: Claim) -> None:
@@ -92,7 +92,7 @@ def test_a_container_without_labels_takes_a_port_all_the_same(engine: FakeEngine
 
 @pytest.mark.parametrize(
     ("theirs", "ours"),
-    [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "127.0.0.1"), ("0.0.0.0", "0.0.0.0")],
+    [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "::1"), ("0.0.0.0", "0.0.0.0")],
 )
 def test_every_interface_and_one_of_them_clash(engine: FakeEngine, free: int, theirs: str, ours: str) -> None:
     engine.listed = [published(free, theirs)]
@@ -138,8 +138,20 @@ def test_a_local_socket_to_a_virtual_machine_is_an_engine_elsewhere(engine: Fake
     check(LOCAL, claim(taken))
 
 
-def test_an_address_that_this_machine_does_not_have_is_dockers_to_judge(engine: FakeEngine, free: int) -> None:
-    check(LOCAL, claim(free, "192.0.2.7"))
+def test_an_address_that_this_machine_does_not_have_is_refused_before_the_running_ingress_is_gone(
+    engine: FakeEngine, free: int
+) -> None:
+    assert "this host does not have that address" in refusal(free, "192.0.2.7")
+
+
+def test_the_same_address_of_another_family_does_not_clash(engine: FakeEngine, free: int) -> None:
+    engine.listed = [published(free, "::")]
+    check(LOCAL, claim(free))
+
+
+def test_more_cpus_than_the_host_has_are_refused_before_the_running_container_is_gone(engine: FakeEngine) -> None:
+    with pytest.raises(ClusterError, match="asks for 100000 CPUs for one container"):
+        check(LOCAL, Claim("seafowl", "dev", "mine", "127.0.0.1", 1, cpus=100_000))
 
 
 def test_a_machine_without_fuse_is_refused_with_the_way_out(

@@ -46,7 +46,7 @@ CONFIGS = st.fixed_dictionaries(
         "ingress": st.fixed_dictionaries(
             {},
             optional={
-                "bindAddress": st.ip_addresses().map(str),
+                "bindAddress": st.ip_addresses().filter(lambda a: a.version == 4 or a.ipv4_mapped is None).map(str),
                 "port": st.integers(1, 65535),
                 "uploadLimit": sizes(1),
             },

@@ -158,10 +158,22 @@ def test_the_docker_host_of_the_stack_wins_over_the_environment(monkeypatch: pyt
     assert (docker.url, docker.cert_path) == ("ssh://me@near", "/mine")
 
 
-def test_a_stack_name_with_a_dot_is_refused_because_no_node_would_find_its_network(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev.eu")
+@pytest.mark.parametrize("name", ["dev.eu", "Prod", "dev_", "-dev", "a" * 41])
+def test_a_stack_name_that_docker_cannot_carry_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: name)
     text = str(refusal({}))
-    assert "'dev.eu' must be of letters" in text
+    assert f"{name!r} must be of a-z" in text
     assert "Make a stack of another name" in text
+
+
+@pytest.mark.parametrize("key", ["context", "caMaterial", "certMaterial", "keyMaterial", "sshOpts"])
+def test_what_the_provider_knows_and_the_looks_at_docker_do_not_is_refused(key: str) -> None:
+    text = str(refusal({f"docker:{key}": "hunter2"}))
+    assert f"docker:{key} is not understood" in text
+    assert "pulumi config set docker:host" in text
+    assert "hunter2" not in text
+
+
+def test_a_docker_context_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "prod")
+    assert "DOCKER_CONTEXT is not understood" in str(refusal({}))
