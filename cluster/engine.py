@@ -64,8 +64,7 @@ class Engine:
         try:
             # The typing of this library is partial; what comes out of it is typed by the methods below.
             self._api: Any = docker.DockerClient(**_client_options(host)).api
-            self.version: dict[str, Any] = self._api.version()
-            """What the Engine says of itself (`GET /version`)."""
+            self._api.ping()
         except (DockerException, OSError, ValueError) as error:
             raise no_engine(host, error) from None
 
@@ -76,6 +75,11 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         """Close the connection."""
         self._api.close()
+
+    def about(self) -> dict[str, Any]:
+        """What the Engine says of itself and its host (`GET /info`): ID, NCPU, KernelVersion, …"""
+        with self._answering():
+            return self._api.info()
 
     def containers(self, every: bool = False, **filters: str | list[str]) -> list[dict[str, Any]]:
         """The running containers that `filters` let through; with `every`, the stopped ones too."""

@@ -1,10 +1,9 @@
 """What must be so on the Docker host, looked at before the first container is made or removed."""
 
 import errno
-import os
 import platform
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,12 @@ class Claim:
     cpus: float
     """The largest limit of any container."""
 
+    places: Mapping[str, str]
+    """Where this config has the stack's data: what → where."""
+
+    places_before: Mapping[str, str]
+    """Where the stack's data lies, as its state kept it."""
+
 
 def reach(host: DockerHost) -> None:
     """See that something listens where the Engine should: at once, and without the Docker library.
@@ -53,6 +58,9 @@ def reach(host: DockerHost) -> None:
 class Seen:
     """What a look at a Docker host showed."""
 
+    engine_id: str
+    cpus: int
+
     containers: Sequence[dict[str, Any]]
     """All of them (`GET /containers/json`): a stopped one too may start again."""
 
@@ -64,8 +72,9 @@ def look(host: DockerHost) -> Seen:
     """Look at the Docker host. Raises `ClusterError` where no Engine answers."""
     with Engine(host) as engine:
         # Docker Desktop has a local socket too, but runs in a virtual machine, with a kernel of its own.
-        here = host.url.startswith("unix://") and engine.version.get("KernelVersion") == platform.release()
-        return Seen(engine.containers(every=True), here)
+        about = engine.about()
+        here = host.url.startswith("unix://") and about["KernelVersion"] == platform.release()
+        return Seen(about["ID"], about["NCPU"], engine.containers(every=True), here)
 
 
 def judge(seen: Seen, claim: Claim) -> None:
@@ -79,12 +88,12 @@ def judge(seen: Seen, claim: Claim) -> None:
             f"{_FUSE} is not there: LiteFS replicates the catalog through FUSE. Load it with `modprobe fuse`, "
             "or use a Docker host that has it (`pulumi config set docker:host …`)."
         )
-    cpus = os.cpu_count()
-    if seen.here and cpus is not None and claim.cpus > cpus:
+    if claim.cpus > seen.cpus:
         problems.append(
-            f"seafowl:resources asks for {claim.cpus:g} CPUs for one container, and this host has {cpus}: Docker would "
+            f"seafowl:resources asks for {claim.cpus:g} CPUs for one container, and the host has {seen.cpus}: Docker would "
             "refuse it after the running one is gone. Ask for less."
         )
+    problems += _moved_data(claim)
     strangers = _other_deployments(claim, seen.containers)
     if strangers:
         names = " ".join(sorted(strangers))
@@ -102,6 +111,23 @@ def judge(seen: Seen, claim: Claim) -> None:
             )
     if problems:
         raise ClusterError("\n".join([*problems, "Nothing was changed; what runs keeps running."]))
+
+
+def _moved_data(claim: Claim) -> list[str]:
+    """Where the config has the data in another place than where it lies: the cluster would come up without it."""
+    moved = [
+        f"  {what}: it lies in {before}, and the config now says {claim.places.get(what, 'nothing')}"
+        for what, before in claim.places_before.items()
+        if claim.places.get(what) != before
+    ]
+    if not moved:
+        return []
+    return [
+        "The stack's data would be left behind, and its tables could not be read:\n"
+        + "\n".join(moved)
+        + "\nTake the change back. To start without the data, `pulumi destroy` first. If you have moved the data there "
+        "yourself: `pulumi up --replace '**data-location'`."
+    ]
 
 
 def _other_deployments(claim: Claim, containers: Iterable[dict[str, Any]]) -> list[str]:

@@ -13,12 +13,13 @@ import pulumi
 from cluster.engine import ClusterError, DockerHost
 from cluster.health import Member, Route, await_healthy
 from cluster.preflight import Claim, Seen, judge, look
+from components.container import data_volume_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
 from config.nginx import answering
-from config.settings import Settings
+from config.settings import MinioSettings, Settings
 
 _T = TypeVar("_T")
 
@@ -39,8 +40,12 @@ def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
         # In a thread, and before anything else is known: it overlaps with the start of the provider.
         return await asyncio.to_thread(_reported, look, host)
 
+    seen = pulumi.Output.from_input(looked())
+    places = seen.apply(lambda known: {**_places(settings), "Docker Engine": known.engine_id})
+    kept = pulumi.Stash("data-location", input=places, opts=pulumi.ResourceOptions(ignore_changes=["input"]))
+
     def checked(known: Sequence[Any]) -> str:
-        deployment, seen = known
+        deployment, what_was_seen, now, before = known
         limits = settings.resources
         claim = Claim(
             project=pulumi.get_project(),
@@ -49,23 +54,26 @@ def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
             bind_address=settings.ingress.bind_address,
             port=settings.ingress.port,
             cpus=max(one.cpus or 0 for one in (limits.writer, limits.reader, limits.object_store, limits.ingress)),
+            places=now,
+            places_before=before,
         )
-        _reported(judge, seen, claim)
+        _reported(judge, what_was_seen, claim)
         return deployment
 
-    return pulumi.Output.all(stash.output, looked()).apply(checked)
+    return pulumi.Output.all(stash.output, seen, places, kept.output).apply(checked)
 
 
-def _tell(text: str) -> None:
-    pulumi.log.info(text, ephemeral=True)
-
-
-def _reported(call: Callable[..., _T], *arguments: Any) -> _T:
-    """What `call` returns; its `ClusterError` as the one error that pulumi prints without a traceback."""
-    try:
-        return call(*arguments)
-    except ClusterError as error:
-        raise pulumi.RunError(str(error)) from None
+def _places(settings: Settings) -> dict[str, str]:
+    """Where the config has the stack's data."""
+    store = settings.object_store
+    if store.s3 is not None:
+        place = f"S3 at {store.s3.endpoint or store.s3.region}"
+        bucket = f"{store.s3.bucket}/{store.s3.prefix or ''}"
+    else:
+        minio = store.minio or MinioSettings()
+        place = f"MinIO, volume {minio.volume or data_volume_name('object-store')}"
+        bucket = minio.bucket
+    return {"table data": place, "bucket": bucket, "catalog": f"volume {data_volume_name('writer-0-catalog')}"}
 
 
 def when_healthy(
@@ -97,3 +105,15 @@ def when_healthy(
         await asyncio.to_thread(_reported, await_healthy, host, members, routes, _tell)
 
     return pulumi.Output.all(*(part.id for _, part in parts)).apply(look)
+
+
+def _tell(text: str) -> None:
+    pulumi.log.info(text, ephemeral=True)
+
+
+def _reported(call: Callable[..., _T], *arguments: Any) -> _T:
+    """What `call` returns; its `ClusterError` as the one error that pulumi prints without a traceback."""
+    try:
+        return call(*arguments)
+    except ClusterError as error:
+        raise pulumi.RunError(str(error)) from None

@@ -115,9 +115,12 @@ def test_an_interrupted_up_is_finished_by_the_next(stack: Stack) -> None:
             {"objectStore": {"s3": {"bucket": "data-1", "region": "eu-west-1"}}},
             "seafowl:s3SecretAccessKey is missing",
         ),
+        ({"objectStore": {"minio": {"bucket": "other"}}}, "bucket: it lies in seafowl, and the config now says other"),
+        ({"ingress": {"bindAddress": "192.0.2.7"}}, "this host does not have that address"),
+        ({"resources": {"writer": {"cpus": 1000}}}, "asks for 1000 CPUs for one container"),
         ({"docker__host": "unix:///nowhere.sock"}, "No Docker Engine answers at unix:///nowhere.sock"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: " ".join(map(str, value.items())) if isinstance(value, dict) else "",
 )
 def test_a_config_that_cannot_work_is_refused_and_leaves_the_cluster_as_it_was(
     stack: Stack, config: dict[str, object], message: str

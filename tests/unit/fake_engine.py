@@ -21,7 +21,7 @@ class FakeEngine:
     """What running a command in a container answers."""
 
     logs: list[str] = field(default_factory=list)
-    version: dict[str, Any] = field(default_factory=dict)
+    kernel: str = ""
     calls: list[str] = field(default_factory=list)
     """What was asked, by name."""
 
@@ -38,6 +38,9 @@ class FakeEngine:
 
     def __exit__(self, *_: object) -> None:
         self.calls.append("close")
+
+    def about(self) -> dict[str, Any]:
+        return {"ID": "engine", "NCPU": 2, "KernelVersion": self.kernel}
 
     def containers(self, every: bool = False, **filters: str | list[str]) -> list[dict[str, Any]]:
         self.calls.append(f"containers {every} {filters}")

@@ -172,7 +172,7 @@ def declare_stack(
     secrets: dict[str, str] | None = None,
     *,
     preview: bool = False,
-    look: Callable[..., Seen] = lambda *_: Seen([], here=False),
+    look: Callable[..., Seen] = lambda *_: Seen("engine", 2, [], here=False),
     judge: Callable[..., None] = lambda *_: None,
     await_healthy: Callable[..., None] = lambda *_: None,
     record: Record | None = None,

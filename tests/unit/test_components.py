@@ -410,7 +410,7 @@ def test_the_docker_host_of_the_stack_is_the_one_that_is_looked_at() -> None:
 
     def look(host: object) -> Seen:
         hosts.append(host)
-        return Seen([], here=False)
+        return Seen("engine", 2, [], here=False)
 
     declare_stack(look=look, await_healthy=lambda host, *_: hosts.append(host))
     assert hosts == [DOCKER, DOCKER]
@@ -445,13 +445,20 @@ def test_a_host_that_cannot_be_used_is_refused_before_anything_of_it_is_touched(
 
 def test_what_the_stack_claims_is_judged_by_what_was_seen_and_containers_carry_its_id() -> None:
     judged: list[tuple[object, ...]] = []
-    seen = Seen([{"Id": "x"}], here=True)
+    seen = Seen("engine", 2, [{"Id": "x"}], here=True)
     config = {
         "ingress": {"port": 9090, "bindAddress": "0.0.0.0"},
         "resources": {"writer": {"cpus": 1.5}, "reader": {"cpus": 0.5}},
     }
     record = declare_stack(config, look=lambda _: seen, judge=lambda *args: judged.append(args))
     deployment = record.one("Stash deployment").inputs["input"]
-    assert judged == [(seen, Claim("seafowl", "dev", deployment, "0.0.0.0", 9090, cpus=1.5))]
+    places = {
+        "table data": "MinIO, volume seafowl-dev-object-store",
+        "bucket": "seafowl",
+        "catalog": "volume seafowl-dev-writer-0-catalog",
+        "Docker Engine": "engine",
+    }
+    claim = Claim("seafowl", "dev", deployment, "0.0.0.0", 9090, cpus=1.5, places=places, places_before=places)
+    assert judged == [(seen, claim)]
     for container in record.of("Container"):
         assert docker_labels(container)["org.seafowl.deployment"] == deployment

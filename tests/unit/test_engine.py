@@ -45,7 +45,7 @@ class Api:
 
 def engine(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> Engine:
     """An engine whose API gives these answers."""
-    api = Api(version={"KernelVersion": "6.1"}, **answers)
+    api = Api(ping=True, info={"KernelVersion": "6.1"}, **answers)
     monkeypatch.setattr(docker, "DockerClient", lambda **_: SimpleNamespace(api=api))
     return Engine(HOST)
 
@@ -87,7 +87,7 @@ def test_missing_certificates_are_told_as_such(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_answers_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert engine(monkeypatch).version == {"KernelVersion": "6.1"}
+    assert engine(monkeypatch).about() == {"KernelVersion": "6.1"}
 
 
 def test_the_connection_is_closed_also_where_something_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import platform
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.unit.fake_engine import FakeEngine
 
 LOCAL = DockerHost("unix:///var/run/docker.sock")
 FAR = DockerHost("ssh://me@far")
+PLACES = {"table data": "MinIO, volume a", "bucket": "seafowl"}
+CLAIM = Claim("seafowl", "dev", "mine", "127.0.0.1", 1, cpus=0, places=PLACES, places_before=PLACES)
 MINE = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "dev"}
 THEIRS = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "prod"}
 
@@ -22,7 +25,7 @@ THEIRS = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "prod"}
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     """An engine on this very machine, which has FUSE."""
-    engine = FakeEngine(version={"KernelVersion": platform.release()})
+    engine = FakeEngine(kernel=platform.release())
     monkeypatch.setattr(preflight, "Engine", engine)
     fuse = tmp_path / "fuse"
     fuse.touch()
@@ -56,7 +59,7 @@ def published(
 
 
 def claim(port: int, address: str = "127.0.0.1") -> Claim:
-    return Claim("seafowl", "dev", "mine", address, port, cpus=0)
+    return replace(CLAIM, bind_address=address, port=port)
 
 
 def check(host: DockerHost, claimed: Claim) -> None:
@@ -134,7 +137,7 @@ def test_a_container_takes_a_port_of_an_engine_elsewhere_too(engine: FakeEngine,
 
 
 def test_a_local_socket_to_a_virtual_machine_is_an_engine_elsewhere(engine: FakeEngine, taken: int) -> None:
-    engine.version = {"KernelVersion": "5.15.0-linuxkit"}
+    engine.kernel = "5.15.0-linuxkit"
     check(LOCAL, claim(taken))
 
 
@@ -150,8 +153,8 @@ def test_the_same_address_of_another_family_does_not_clash(engine: FakeEngine, f
 
 
 def test_more_cpus_than_the_host_has_are_refused_before_the_running_container_is_gone(engine: FakeEngine) -> None:
-    with pytest.raises(ClusterError, match="asks for 100000 CPUs for one container"):
-        check(LOCAL, Claim("seafowl", "dev", "mine", "127.0.0.1", 1, cpus=100_000))
+    with pytest.raises(ClusterError, match="asks for 3 CPUs for one container, and the host has 2"):
+        check(FAR, replace(CLAIM, cpus=3))
 
 
 def test_a_machine_without_fuse_is_refused_with_the_way_out(
@@ -228,3 +231,17 @@ def test_a_port_that_another_deployment_of_the_stack_has_is_not_told_beside_it(e
     text = refusal(taken)
     assert "Another deployment" in text
     assert "is taken" not in text
+
+
+# Data
+
+
+def test_data_that_would_be_left_behind_is_refused_with_both_places_and_the_ways_out(engine: FakeEngine) -> None:
+    moved = replace(CLAIM, places={**PLACES, "bucket": "other"})
+    with pytest.raises(ClusterError) as caught:
+        check(LOCAL, moved)
+    text = str(caught.value)
+    assert "bucket: it lies in seafowl, and the config now says other" in text
+    assert "table data" not in text, "what did not move is not told"
+    assert "`pulumi destroy` first" in text
+    assert "--replace '**data-location'" in text

@@ -36,7 +36,7 @@ def program(config: dict[str, str], host: Host, record: Record) -> None:
 
     with (
         patch("cluster.preflight.reach", host.reach),
-        patch("components.checks.look", lambda _: Seen([], here=False)),
+        patch("components.checks.look", lambda _: Seen("engine", 2, [], here=False)),
         patch("components.checks.judge", lambda *_: None),
         patch("components.checks.await_healthy", lambda *_: None),
     ):
