@@ -90,8 +90,8 @@ def judge(seen: Seen, claim: Claim) -> None:
         )
     if claim.cpus > seen.cpus:
         problems.append(
-            f"seafowl:resources asks for {claim.cpus:g} CPUs for one container, and the host has {seen.cpus}: Docker would "
-            "refuse it after the running one is gone. Ask for less."
+            f"seafowl:resources asks for {claim.cpus:g} CPUs for one container, and the host has {seen.cpus}: Docker "
+            "would refuse it after the running one is gone. Ask for less."
         )
     problems += _moved_data(claim)
     strangers = _other_deployments(claim, seen.containers)

@@ -55,6 +55,7 @@ def default() -> Record:
 def test_the_default_stack_is_these_resources_and_no_others(default: Record) -> None:
     assert sorted((resource.label, resource.parent) for resource in default.resources) == sorted(
         [
+            ("Stash data-location", STACK),
             ("Stash deployment", STACK),
             ("Network front", STACK),
             ("Network back", STACK),

@@ -1,5 +1,6 @@
 """Pulumi.yaml and the stacks' files say the same as the settings."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from config.settings import Settings
 from config.stack_config import SECRET_KEYS
+from ops.config_reference import reference, with_reference
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
@@ -79,3 +81,20 @@ def test_the_node_images_build_context_is_there() -> None:
     from components.seafowl_node import IMAGE_CONTEXT
 
     assert (ROOT / IMAGE_CONTEXT / "Dockerfile").is_file()
+
+
+def test_the_readme_has_the_config_reference_of_today() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert readme == with_reference(readme), "run `make docs`"
+
+
+def test_every_make_target_that_the_readme_names_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", readme, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert len(named) > 5
+    assert named <= targets
+
+
+def test_a_memory_limit_is_a_size_in_the_reference() -> None:
+    assert "| `resources.reader.memory` | size |" in reference()
