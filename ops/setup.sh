@@ -46,17 +46,19 @@ setup_docker() {
       fail "apt-get could not install docker.io: see $local_dir/apt.log"
   fi
   say "starting Docker Engine …"
-  if [ -d /run/systemd/system ]; then
-    systemctl start docker
-  else
-    # No service manager, as in a container or a small virtual machine: in the background, until the machine stops.
-    setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
-  fi
-  for _ in $(seq 150); do
+  if [ -d /run/systemd/system ]; then systemctl start docker; fi
+  for _ in $(seq 300); do
     if docker version >/dev/null 2>&1; then return; fi
+    # No service manager, as in a container or a small virtual machine: in the background, until the machine stops; once
+    # more where it ended at once, as the first start after a kill may.
+    if [ ! -d /run/systemd/system ] && ! pgrep -x dockerd >/dev/null; then
+      # One that was killed leaves its process id behind, which may be another program's by now.
+      rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+      setsid nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
+    fi
     sleep 0.2
   done
-  fail "Docker Engine did not start within 30 seconds: see /var/log/dockerd.log"
+  fail "Docker Engine did not start within a minute: see /var/log/dockerd.log"
 }
 
 setup_python() {
