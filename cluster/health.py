@@ -104,7 +104,13 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
     Nodes that are replaced are deleted only after this.
     """
     began = time.monotonic()
-    missing = {address: node for node in route.nodes for address in _addresses(engine, node, route.ingress)}
+    reached = _networks(engine, route.ingress)
+    missing = {
+        network["IPAddress"]: node
+        for node in route.nodes
+        for name, network in _networks(engine, node).items()
+        if name in reached
+    }
     ask = f"for i in $(seq {2 * len(missing)}); do {route.command}; done"
     while missing:
         answer = engine.run(route.ingress.container_id, ["/bin/sh", "-c", ask])
@@ -118,13 +124,9 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
             )
 
 
-def _addresses(engine: Engine, member: Member, neighbour: Member) -> list[str]:
-    """Addresses of `member` on the networks that it shares with `neighbour`."""
-    mine, theirs = (
-        (engine.inspect(one.container_id) or {}).get("NetworkSettings", {}).get("Networks", {})
-        for one in (member, neighbour)
-    )
-    return [network["IPAddress"] for name, network in mine.items() if name in theirs]
+def _networks(engine: Engine, member: Member) -> dict[str, dict[str, Any]]:
+    """The networks that `member` is on: name → its place there, as the Engine describes it."""
+    return (engine.inspect(member.container_id) or {}).get("NetworkSettings", {}).get("Networks", {})
 
 
 def _lost(container: dict[str, Any], restarts: int, waited: float, patience: Patience) -> str | None:

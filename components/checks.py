@@ -13,7 +13,7 @@ import pulumi
 from cluster.engine import ClusterError, DockerHost
 from cluster.health import Member, Route, await_healthy
 from cluster.preflight import Claim, Seen, judge, look
-from components.container import data_volume_name
+from components.container import fixed_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
@@ -71,9 +71,9 @@ def _places(settings: Settings) -> dict[str, str]:
         bucket = f"{store.s3.bucket}/{store.s3.prefix or ''}"
     else:
         minio = store.minio or MinioSettings()
-        place = f"MinIO, volume {minio.volume or data_volume_name('object-store')}"
+        place = f"MinIO, volume {minio.volume or fixed_name('object-store')}"
         bucket = minio.bucket
-    return {"table data": place, "bucket": bucket, "catalog": f"volume {data_volume_name('writer-0-catalog')}"}
+    return {"table data": place, "bucket": bucket, "catalog": f"volume {fixed_name('writer-0-catalog')}"}
 
 
 def when_healthy(

@@ -16,8 +16,10 @@ def stack_labels(role: str) -> dict[str, pulumi.Input[str]]:
     return {PROJECT: pulumi.get_project(), STACK: pulumi.get_stack(), ROLE: role}
 
 
-def data_volume_name(part: str) -> str:
-    """Name of a data volume: fixed per stack, not autonamed, so that the next `up` finds retained data again."""
+def fixed_name(part: str) -> str:
+    """Name in Docker of what is not autonamed: data volumes, so that the next `up` finds retained data again, and
+    containers that there must be one of only.
+    """
     return f"{pulumi.get_project()}-{pulumi.get_stack()}-{part}"
 
 
@@ -51,15 +53,6 @@ def data_volume(
 
 
 @dataclass(frozen=True)
-class Health:
-    """When a container is healthy: a shell command that then succeeds, and how long the first success may take."""
-
-    command: str
-    start_period: str = "30s"
-    """As Docker writes it back: "60s" would come back as "1m0s", a difference in every preview."""
-
-
-@dataclass(frozen=True)
 class Attachment:
     """A network that a container is on, and the names that others find it by there."""
 
@@ -81,7 +74,9 @@ class ContainerSpec:
 
     image: pulumi.Input[str]
     entrypoint: Sequence[str]
-    health: Health
+    health: str
+    """Shell command that succeeds while it is healthy."""
+
     limits: Limits
     attachments: Sequence[Attachment]
     uploads: dict[str, str]
@@ -99,8 +94,6 @@ class ContainerSpec:
 
     user: str | None = None
     ports: Sequence[docker.ContainerPortArgs] = ()
-    grace_seconds: int = 15
-    """How long it may take to end what it is doing after SIGTERM, before it is killed."""
 
 
 def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> docker.Container:
@@ -113,7 +106,7 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
     return docker.Container(
         name,
         # A container that an `up` left behind when it was killed has this name too, and is not in the state.
-        name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{spec.member}" if spec.single else None,
+        name=fixed_name(spec.member) if spec.single else None,
         image=spec.image,
         entrypoints=list(spec.entrypoint),
         envs=[
@@ -140,11 +133,12 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         else [],
         user=spec.user,
         healthcheck=docker.ContainerHealthcheckArgs(
-            tests=["CMD-SHELL", spec.health.command],
+            tests=["CMD-SHELL", spec.health],
             interval="5s",
             timeout="5s",
             retries=3,
-            start_period=spec.health.start_period,
+            # As Docker writes it back: "60s" would come back as "1m0s", a difference in every preview.
+            start_period="30s",
         ),
         must_run=True,
         restart="unless-stopped",
@@ -154,7 +148,8 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         # Equal to the memory: no swap. A node that swaps answers slower than one that is killed and restarted.
         memory_swap=memory,
         cpus=None if spec.limits.cpus is None else str(spec.limits.cpus),
-        destroy_grace_seconds=spec.grace_seconds,
+        # To end what it is doing after SIGTERM, before it is killed.
+        destroy_grace_seconds=15,
         labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
         # The provider says that it updates a healthcheck in place, and does not do it (5.2). Docker ignores a memory
         # limit that is taken away from a running container.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, Health, container
+from components.container import Attachment, ContainerSpec, container
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
 from config.layout import INGRESS_PORT, NGINX_CONFIG
@@ -53,7 +53,7 @@ class Ingress(pulumi.ComponentResource):
             single=True,
             image=image.image_id,
             entrypoint=["nginx", "-g", "daemon off;"],
-            health=Health(HEALTHY),
+            health=HEALTHY,
             limits=args.limits,
             attachments=[Attachment(args.network)],
             uploads={NGINX_CONFIG: render_nginx_conf(settings)},

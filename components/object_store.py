@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, Health, container, data_volume, data_volume_name
+from components.container import Attachment, ContainerSpec, container, data_volume, fixed_name
 from components.credentials import generated_passwords
 from config.layout import MINIO_DATA_DIR, MINIO_START, OBJECT_STORE_ALIAS, OBJECT_STORE_PORT
 from config.minio import HEALTHY, READER_USER, ROOT_USER, WRITER_USER, render_minio_start
@@ -78,7 +78,7 @@ class ObjectStore(pulumi.ComponentResource):
         )
         volume = data_volume(
             f"{name}-data",
-            physical_name=minio.volume or data_volume_name(name),
+            physical_name=minio.volume or fixed_name(name),
             role="object-store",
             # A volume that the user made or named is theirs to delete.
             retain=args.retain_data or minio.volume is not None,
@@ -92,7 +92,7 @@ class ObjectStore(pulumi.ComponentResource):
             single=True,
             image=image.image_id,
             entrypoint=["sh", MINIO_START],
-            health=Health(HEALTHY),
+            health=HEALTHY,
             limits=args.limits,
             attachments=[Attachment(args.network, [OBJECT_STORE_ALIAS])],
             uploads={MINIO_START: render_minio_start(minio.bucket)},

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, Health, container
+from components.container import Attachment, ContainerSpec, container
 from components.object_store import ObjectStore
 from config.layout import LITEFS_CONFIG, LITEFS_PORT, SEAFOWL_CONFIG, SEAFOWL_PORT
 from config.litefs import REPLICATION_NETWORK_ENV, NodeRole, render_litefs_yml
@@ -83,7 +83,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         single=role == "writer",
         image=args.image,
         entrypoint=["litefs", "mount", "-config", LITEFS_CONFIG],
-        health=Health(HEALTHY[role]),
+        health=HEALTHY[role],
         limits=limits,
         attachments=[
             Attachment(args.front_network, place.front_aliases),

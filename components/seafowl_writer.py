@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_docker as docker
 
-from components.container import data_volume, data_volume_name
+from components.container import data_volume, fixed_name
 from components.seafowl_node import NodeArgs, NodePlace, node_container
 from config.layout import LITEFS_DATA_DIR, WRITER, WRITERS_ALIAS
 
@@ -22,7 +22,7 @@ class SeafowlWriter(pulumi.ComponentResource):
         member = f"{name}-0"
         self.catalog = data_volume(
             f"{member}-catalog",
-            physical_name=data_volume_name(f"{member}-catalog"),
+            physical_name=fixed_name(f"{member}-catalog"),
             role="writer",
             retain=args.settings.retain_data,
             deployment=args.deployment,

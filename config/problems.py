@@ -3,12 +3,12 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from config.settings import Settings
+from config.settings import Settings, model_of
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,6 @@ def _reason(kind: str, message: str, context: Mapping[str, Any], location: list[
             return f"must be an object with the keys {', '.join(known_keys(location))}, not a single value"
         case "string_type":
             return "must be a string"
-        case "json_invalid":
-            return f"must be an object with the keys {', '.join(known_keys(location))}: what it holds is no JSON object"
         case "rule" | "size":
             return message
         case _:
@@ -97,9 +95,5 @@ def known_keys(location: list[str]) -> list[str]:
     model: type[BaseModel] = Settings
     for part in location:
         field = next(f for f in model.model_fields.values() if f.alias == part)
-        model = next(
-            t
-            for t in (field.annotation, *get_args(field.annotation))
-            if isinstance(t, type) and issubclass(t, BaseModel)
-        )
+        model = model_of(field) or model
     return [str(field.alias) for field in model.model_fields.values()]

@@ -6,7 +6,7 @@ Pulumi outputs (`config.stack_config`). The config reference in README.md is mad
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
@@ -41,6 +42,14 @@ class Model(BaseModel):
     """What all parts of the settings share: frozen, camelCase keys, an unknown key is an error."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def model_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that holds an object, optional or not; None for a field that holds one value."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _off(value: Any) -> Any:

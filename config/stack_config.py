@@ -23,7 +23,6 @@ SECRET_KEYS = {
 }
 """Keys that are only ever given as secrets (`pulumi config set --secret`), and what each is."""
 
-
 _LONGEST_STACK_NAME = 40
 """With project, part and suffix it must fit a DNS label of 63 characters."""
 

@@ -1,10 +1,5 @@
-"""The config reference of README.md, made from the settings' own descriptions.
+"""`make docs`: writes the config reference of README.md, made from the settings' own descriptions."""
 
-python -m ops.config_reference          writes it into README.md
-python -m ops.config_reference --check  exit code 1 where README.md has another one
-"""
-
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
-from config.settings import Settings
+from config.settings import Settings, model_of
 from config.sizes import whole_mib
 from config.stack_config import SECRET_KEYS
 
@@ -32,18 +27,11 @@ def reference() -> str:
 def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     for field in model.model_fields.values():
         key = f"{prefix}{field.alias}"
-        inner = _model(field)
+        inner = model_of(field)
         if inner is not None:
             yield from _rows(inner, f"{key}.")
         else:
             yield key, _values(field), _default(field), field.description or ""
-
-
-def _model(field: FieldInfo) -> type[BaseModel] | None:
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
 
 
 def _values(field: FieldInfo) -> str:
@@ -81,15 +69,10 @@ def with_reference(readme: str) -> str:
     return f"{before}{_BEGIN}{reference()}{_END}{after}"
 
 
-def main() -> int:
-    """Write the reference, or check it."""
-    readme = README.read_text()
-    wanted = with_reference(readme)
-    if "--check" in sys.argv[1:]:
-        return 0 if readme == wanted else 1
-    README.write_text(wanted)
-    return 0
+def main() -> None:
+    """Write the reference."""
+    README.write_text(with_reference(README.read_text()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
