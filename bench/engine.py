@@ -64,7 +64,7 @@ class _Pulumi:
         self._config = folder / f"Pulumi.{_STACK}.yaml"
         self._environment = {
             **os.environ,
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of a benchmark",
             "PULUMI_CONFIG_PASSPHRASE_FILE": "",
             "PULUMI_STACK": _STACK,

@@ -6,7 +6,9 @@ SEAFOWL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SEAFOWL_LOCAL=${SEAFOWL_LOCAL:-$SEAFOWL_ROOT/.local}
 export SEAFOWL_ROOT SEAFOWL_LOCAL
 export PULUMI_STACK=${PULUMI_STACK:-dev}
-export PULUMI_BACKEND_URL=${PULUMI_BACKEND_URL:-file://$SEAFOWL_LOCAL/state}
+# `metadata=skip`: without it each file of the state has a second one beside it, which is written in place. A pulumi that
+# is killed meanwhile leaves that one empty, and the next says "failed to load checkpoint: EOF".
+export PULUMI_BACKEND_URL=${PULUMI_BACKEND_URL:-file://$SEAFOWL_LOCAL/state?metadata=skip}
 if [ -z "${PULUMI_CONFIG_PASSPHRASE+set}" ] && [ -z "${PULUMI_CONFIG_PASSPHRASE_FILE:-}" ]; then
   export PULUMI_CONFIG_PASSPHRASE_FILE=$SEAFOWL_LOCAL/passphrase
 fi

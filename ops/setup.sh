@@ -161,7 +161,12 @@ setup_stack() {
   fi
   # shellcheck source=ops/env.sh
   source ops/env.sh
-  case "$PULUMI_BACKEND_URL" in file://*) mkdir -p "${PULUMI_BACKEND_URL#file://}" ;; esac
+  case "$PULUMI_BACKEND_URL" in
+    file://*)
+      local state=${PULUMI_BACKEND_URL#file://}
+      mkdir -p "${state%%\?*}"
+      ;;
+  esac
   if [ ! -e "$config" ]; then
     # In a folder with a copy of the project: `stack init` writes the encryption salt beside Pulumi.yaml.
     local init=$local_dir/init

@@ -84,7 +84,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of this test",
             "PULUMI_CONFIG_PASSPHRASE_FILE": "",
             "PULUMI_STACK": self.name,

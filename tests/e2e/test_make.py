@@ -98,6 +98,10 @@ def test_make_up_demo_status_preview_and_down_work_and_leave_git_clean(checkout:
     assert run("make status", checkout).returncode != 0, "a stopped reader is no healthy cluster"
     reader.start()
 
+    state = checkout / ".local" / "state" / ".pulumi" / "stacks"
+    assert [path.suffix for path in state.rglob("*.json")], "this is where the state is"
+    assert list(state.rglob("*.attrs")) == [], "files that are written in place, which a killed up leaves unreadable"
+
     down = run("make down", checkout)
     assert down.returncode == 0, down.stdout + down.stderr
     assert left_in_docker() == []
