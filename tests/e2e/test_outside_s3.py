@@ -1,5 +1,6 @@
 """A stack whose table data lies in an S3 service of somebody else: here, a MinIO that the stack knows nothing of."""
 
+import ipaddress
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ class OutsideStore:
 def store() -> Iterator[OutsideStore]:
     """Reached through the address of Docker's default bridge, as a service on another host would be."""
     engine = docker.from_env()
-    gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    bridge = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # A Docker Engine that was started for the first time does not name the gateway: it is the subnet's first address.
+    gateway = bridge.get("Gateway") or str(ipaddress.ip_network(bridge["Subnet"])[1])
     port = free_port()
     policy = {
         "Version": "2012-10-17",
