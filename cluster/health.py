@@ -48,17 +48,36 @@ class Route:
     ingress: Member
     nodes: Sequence[Member]
     command: str
-    """Shell command in the ingress that asks one of them, and prints `X-Upstream: <its address>:<port>`."""
+    """Shell command in the ingress that asks one of them, and prints `X-Node: <its address>:<port>`."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration that the ingress should run with."""
+
+    ingress: Member
+    fingerprint: str
+    is_new: bool
+    """Whether it has changed so lately that Docker's health checks may not know it yet."""
+
+    running: str
+    """Shell command in the ingress that prints the fingerprint of what it runs with."""
+
+    refused: str
+    """Shell command that prints the fingerprint of what NGINX refused, and on the next lines its message."""
 
 
 def await_healthy(
     host: DockerHost,
     members: Sequence[Member],
     routes: Sequence[Route],
+    configuration: Configuration,
+    *,
     report: Callable[[str], None],
     patience: Patience | None = None,
 ) -> None:
-    """Return once every one of `members` is healthy, and the ingress has had an answer from every new node.
+    """Return once every one of `members` is healthy, the ingress runs with `configuration`, and it has had an answer
+    from every new node.
 
     They are waited for in their order, so give what others need first. `report` is told, once each, what is waited
     for. Raises `ClusterError` with the last log lines of the first that does not become healthy.
@@ -70,7 +89,11 @@ def await_healthy(
         awaited = [member for member in members if member.container_id not in healthy]
         for member in awaited:
             report(f"waiting for {member.name} to be healthy")
+            if member == configuration.ingress:
+                _await_configuration(engine, configuration, patience)
             _await_one(engine, member, patience)
+        if configuration.is_new and configuration.ingress not in awaited:
+            _await_configuration(engine, configuration, patience)
         for route in routes:
             if any(member in route.nodes or member == route.ingress for member in awaited):
                 report(f"waiting for the ingress to reach {', '.join(node.name for node in route.nodes)}")
@@ -98,6 +121,28 @@ def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def _await_configuration(engine: Engine, wanted: Configuration, patience: Patience) -> None:
+    """An ingress that does not run at all is left to its health check, which says more."""
+    began = time.monotonic()
+    container = wanted.ingress.container_id
+    while time.monotonic() - began < patience.unhealthy:
+        if _output(engine, container, wanted.running) == wanted.fingerprint:
+            return
+        fingerprint, _, message = _output(engine, container, wanted.refused).partition("\n")
+        if fingerprint == wanted.fingerprint:
+            raise ClusterError(
+                "ingress: NGINX refuses the new configuration, and keeps running with the one before. It says:\n"
+                + "\n".join(f"    {line}" for line in message.splitlines())
+                + "\nTake the change back, or mend it, and run `pulumi up` again."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _output(engine: Engine, container_id: str, command: str) -> str:
+    answer = engine.run(container_id, ["/bin/sh", "-c", command])
+    return answer[1].strip() if answer is not None and answer[0] == 0 else ""
+
+
 def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
     """NGINX goes on with an old address for a second, and leaves a node out for two that it met before it served.
 
@@ -114,7 +159,7 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
     ask = f"for i in $(seq {2 * len(missing)}); do {route.command}; done"
     while missing:
         answer = engine.run(route.ingress.container_id, ["/bin/sh", "-c", ask])
-        for address in re.findall(r"^X-Upstream: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
+        for address in re.findall(r"^X-Node: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
             missing.pop(address.strip("[]"), None)
         if missing and time.monotonic() - began >= patience.unhealthy:
             names = ", ".join(sorted(node.name for node in missing.values()))

@@ -26,7 +26,9 @@ class Claim:
     """Id that this stack's state made once."""
 
     bind_address: str
-    port: int
+    ports: Mapping[str, int]
+    """Config key → port of the host."""
+
     cpus: float
     """The largest limit of any container."""
 
@@ -103,12 +105,13 @@ def judge(seen: Seen, claim: Claim) -> None:
             f"left over from a state that is gone, remove them (volumes and their data stay): docker rm -fv {names}"
         )
     else:
-        taken = _port_taken(claim, seen)
-        if taken is not None:
-            problems.append(
-                f"seafowl:ingress.port {claim.port} is taken on {claim.bind_address} by {taken}. Free it, or choose "
-                "another with `pulumi config set --path ingress.port <port>`."
-            )
+        for key, port in claim.ports.items():
+            taken = _port_taken(claim, port, seen)
+            if taken is not None:
+                problems.append(
+                    f"seafowl:{key} {port} is taken on {claim.bind_address} by {taken}. Free it, or choose "
+                    f"another with `pulumi config set --path {key} <port>`."
+                )
     if problems:
         raise ClusterError("\n".join([*problems, "Nothing was changed; what runs keeps running."]))
 
@@ -143,9 +146,9 @@ def _other_deployments(claim: Claim, containers: Iterable[dict[str, Any]]) -> li
     ]
 
 
-def _port_taken(claim: Claim, seen: Seen) -> str | None:
-    """Who else has the ingress's port; None if it is free or the stack's own."""
-    holders = [container for container in seen.containers if _publishes(container, claim)]
+def _port_taken(claim: Claim, wanted: int, seen: Seen) -> str | None:
+    """Who else has a port that the ingress wants; None if it is free or the stack's own."""
+    holders = [container for container in seen.containers if _publishes(container, claim.bind_address, wanted)]
     strangers = [
         container["Names"][0].lstrip("/")
         for container in holders
@@ -153,14 +156,12 @@ def _port_taken(claim: Claim, seen: Seen) -> str | None:
     ]
     if strangers:
         return f"the container {strangers[0]}"
-    return _why_not_bound(claim.bind_address, claim.port) if seen.here and not holders else None
+    return _why_not_bound(claim.bind_address, wanted) if seen.here and not holders else None
 
 
-def _publishes(container: dict[str, Any], claim: Claim) -> bool:
+def _publishes(container: dict[str, Any], address: str, wanted: int) -> bool:
     ports: list[dict[str, Any]] = container.get("Ports") or []
-    return any(
-        port.get("PublicPort") == claim.port and _overlap(port.get("IP", ""), claim.bind_address) for port in ports
-    )
+    return any(port.get("PublicPort") == wanted and _overlap(port.get("IP", ""), address) for port in ports)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -5,30 +5,46 @@ Each is one look at what Docker says (the last one waits, within bounds); nothin
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import pulumi
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Member, Route, await_healthy
+from cluster.health import Configuration, Member, Route, await_healthy
 from cluster.preflight import Claim, Seen, judge, look
 from components.container import fixed_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
-from config.nginx import answering
+from config.ingress_start import REFUSED
+from config.nginx import RUNNING, answering
 from config.settings import MinioSettings, Settings
 
 _T = TypeVar("_T")
 
+_SETTLED_SECONDS = 60
+"""Age of a configuration from which Docker's health checks of the ingress have surely judged it."""
 
-def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
+
+def first_look(host: DockerHost) -> pulumi.Output[Seen]:
+    """What is on the Docker host before anything is changed."""
+
+    async def looked() -> Seen:
+        # In a thread, and before anything else is known: it overlaps with the start of the provider.
+        return await asyncio.to_thread(_reported, look, host)
+
+    return pulumi.Output.from_input(looked())
+
+
+def deployment_id(seen: pulumi.Output[Seen], settings: Settings) -> pulumi.Output[str]:
     """Id of this deployment, made once and kept in the state.
 
     Containers carry it as a label, and networks and data volumes wait for it, so none is made, replaced or removed
-    before the host was looked at (`cluster.preflight`).
+    before what is on the host was judged (`cluster.preflight`).
     """
     stash = pulumi.Stash(
         "deployment",
@@ -36,11 +52,6 @@ def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
         opts=pulumi.ResourceOptions(ignore_changes=["input"]),
     )
 
-    async def looked() -> Seen:
-        # In a thread, and before anything else is known: it overlaps with the start of the provider.
-        return await asyncio.to_thread(_reported, look, host)
-
-    seen = pulumi.Output.from_input(looked())
     places = seen.apply(lambda known: {**_places(settings), "Docker Engine": known.engine_id})
     kept = pulumi.Stash("data-location", input=places, opts=pulumi.ResourceOptions(ignore_changes=["input"]))
 
@@ -52,7 +63,7 @@ def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
             stack=pulumi.get_stack(),
             deployment=deployment,
             bind_address=settings.ingress.bind_address,
-            port=settings.ingress.port,
+            ports=_ports(settings),
             cpus=max(one.cpus or 0 for one in (limits.writer, limits.reader, limits.object_store, limits.ingress)),
             places=now,
             places_before=before,
@@ -61,6 +72,12 @@ def deployment_id(host: DockerHost, settings: Settings) -> pulumi.Output[str]:
         return deployment
 
     return pulumi.Output.all(stash.output, seen, places, kept.output).apply(checked)
+
+
+def _ports(settings: Settings) -> dict[str, int]:
+    tls = settings.ingress.tls
+    redirect = {} if tls is None or tls.redirect_port is None else {"ingress.tls.redirectPort": tls.redirect_port}
+    return {"ingress.port": settings.ingress.port, **redirect}
 
 
 def _places(settings: Settings) -> dict[str, str]:
@@ -78,6 +95,8 @@ def _places(settings: Settings) -> dict[str, str]:
 
 def when_healthy(
     host: DockerHost,
+    seen: pulumi.Output[Seen],
+    *,
     object_store: ObjectStore,
     writer: SeafowlWriter,
     readers: SeafowlReaderPool,
@@ -91,20 +110,31 @@ def when_healthy(
         *(("object-store", container) for container in object_store.containers),
         ("writer-0", writer.container),
         *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
+        *(("ingress-certificate", holder) for holder in (ingress.holder,) if holder is not None),
         ("ingress", ingress.container),
     ]
 
-    async def look(ids: Sequence[str]) -> None:
+    async def look(known: Sequence[Any]) -> None:
         if pulumi.runtime.is_dry_run():
             return
+        routes_id, fingerprint, seen, *ids = known
         members = [Member(name, container_id) for (name, _), container_id in zip(parts, ids, strict=True)]
         routes = [
             Route(members[-1], [one for one in members if one.name.startswith(f"{role}-")], answering(role))
             for role in ("writer", "reader")
         ]
-        await asyncio.to_thread(_reported, await_healthy, host, members, routes, _tell)
+        configuration = Configuration(
+            ingress=members[-1],
+            fingerprint=fingerprint,
+            is_new=not any(
+                one["Id"] == routes_id and time.time() - one["Created"] > _SETTLED_SECONDS for one in seen.containers
+            ),
+            running=RUNNING,
+            refused=REFUSED,
+        )
+        await asyncio.to_thread(_reported, partial(await_healthy, report=_tell), host, members, routes, configuration)
 
-    return pulumi.Output.all(*(part.id for _, part in parts)).apply(look)
+    return pulumi.Output.all(ingress.routes.id, ingress.fingerprint, seen, *(part.id for _, part in parts)).apply(look)
 
 
 def _tell(text: str) -> None:

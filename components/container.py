@@ -52,6 +52,61 @@ def data_volume(
     )
 
 
+def scratch_volume(
+    name: str,
+    *,
+    role: str,
+    deployment: pulumi.Input[str],
+    parent: pulumi.Resource,
+    in_memory_for: int | None = None,
+) -> docker.Volume:
+    """A volume that holds nothing which the stack could not make again.
+
+    With `in_memory_for`, it lies in memory, and only the user of that number can read it.
+    """
+    memory = {"type": "tmpfs", "device": "tmpfs", "o": f"uid={in_memory_for},gid={in_memory_for},mode=0700,size=1m"}
+    labels = {**stack_labels(role), DEPLOYMENT: deployment}
+    return docker.Volume(
+        name,
+        driver_opts=None if in_memory_for is None else memory,
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def carrier(
+    name: str,
+    *,
+    role: str,
+    deployment: pulumi.Input[str],
+    image: pulumi.Input[str],
+    volume: pulumi.Input[str],
+    path: str,
+    text: str,
+    parent: pulumi.Resource,
+) -> docker.Container:
+    """A container that never runs: Docker puts `text` at `path`, which lies on `volume`, when it is made.
+
+    So a file reaches a running container without a replacement of that: only the carrier is replaced, and a review
+    sees what changed in the text.
+    """
+    labels = {**stack_labels(role), DEPLOYMENT: deployment}
+    return docker.Container(
+        name,
+        image=image,
+        start=False,
+        must_run=False,
+        network_mode="none",
+        uploads=[docker.ContainerUploadArgs(file=path, content=text)],
+        mounts=[docker.ContainerMountArgs(type="volume", source=volume, target=path.rpartition("/")[0])],
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+        security_opts=["no-new-privileges"],
+        labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
+        # The next one writes the same file, so it comes last.
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+
+
 @dataclass(frozen=True)
 class Attachment:
     """A network that a container is on, and the names that others find it by there."""
@@ -84,8 +139,9 @@ class ContainerSpec:
 
     envs: dict[str, pulumi.Input[str]]
     volumes: dict[str, pulumi.Input[str]]
-    """Path in the container → name of the volume."""
+    """Folder in the container → name of the volume."""
 
+    read_only_volumes: bool = False
     capabilities: Sequence[str] = ()
     """Capabilities left to it, sorted; all others are dropped."""
 
@@ -115,11 +171,13 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         ],
         uploads=[docker.ContainerUploadArgs(file=path, content=text) for path, text in sorted(spec.uploads.items())],
         mounts=[
-            docker.ContainerMountArgs(type="volume", source=volume, target=path)
+            docker.ContainerMountArgs(
+                type="volume", source=volume, target=path, read_only=True if spec.read_only_volumes else None
+            )
             for path, volume in sorted(spec.volumes.items())
         ],
         # The provider's own default, written out: with networks_advanced alone some versions of it see a difference.
-        network_mode="bridge",
+        network_mode="bridge" if spec.attachments else "none",
         networks_advanced=[
             docker.ContainerNetworksAdvancedArgs(name=attachment.network, aliases=list(attachment.aliases))
             for attachment in spec.attachments

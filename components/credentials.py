@@ -1,4 +1,4 @@
-"""Credentials that the stack makes for itself: made once, then kept encrypted in the stack's state."""
+"""What the stack makes for itself to be trusted by: made once, then kept encrypted in the stack's state."""
 
 import secrets
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _ENTROPY_BYTES = 24
 
 
 def generated_passwords(
-    name: str, users: Sequence[str], generation: int, parent: pulumi.Resource
+    name: str, users: Sequence[str], generation: int, parent: pulumi.Resource | None
 ) -> dict[str, pulumi.Output[str]]:
     """A password per user, of 32 characters that need no escaping in a URL or a shell.
 
@@ -22,3 +22,19 @@ def generated_passwords(
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
     )
     return {user: pulumi.Output.secret(stash.output[user]) for user in users}
+
+
+def self_signed_certificate(
+    name: str, address: str, parent: pulumi.Resource
+) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """A certificate for `address` and the names of its own host, and its key as a secret; both PEM text."""
+    # Imported only where it is asked for: it takes a tenth of a second.
+    from config.certificates import self_signed  # noqa: PLC0415
+
+    stash = pulumi.Stash(
+        name,
+        input=pulumi.Output.secret(self_signed(address)),
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
+    )
+    certificate = pulumi.Output.unsecret(pulumi.Output.from_input(stash.output["certificate"]))
+    return certificate, pulumi.Output.secret(stash.output["key"])

@@ -1,18 +1,30 @@
 """Ingress: NGINX, the one part that is reached from outside."""
 
+import hashlib
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, container
+from components.container import Attachment, ContainerSpec, carrier, container, scratch_volume
+from components.credentials import self_signed_certificate
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
-from config.layout import INGRESS_PORT, NGINX_CONFIG
+from config.ingress_settings import AccessSettings, IngressSettings, TlsSettings
+from config.ingress_start import ACCEPTED, CERTIFICATE_READY, render_certificate_start, render_ingress_start
+from config.layout import (
+    CERTIFICATE,
+    CERTIFICATE_START,
+    INGRESS_PORT,
+    INGRESS_REDIRECT_PORT,
+    NGINX_CONFIG,
+    NGINX_START,
+)
 from config.nginx import HEALTHY, render_nginx_conf
-from config.settings import IngressSettings, Limits
+from config.settings import Limits
 
-_UNPRIVILEGED = "101:101"
+_USER = 101
+_UNPRIVILEGED = f"{_USER}:{_USER}"
 """User and group `nginx` of the official image. NGINX needs no root: its port is above 1024, its files are in /tmp."""
 
 
@@ -21,6 +33,7 @@ class IngressArgs:
     """What an ingress is made of."""
 
     settings: IngressSettings
+    access: AccessSettings
     image: str
     deployment: pulumi.Input[str]
     limits: Limits
@@ -29,6 +42,8 @@ class IngressArgs:
 
     writer: SeafowlWriter
     readers: SeafowlReaderPool
+    tls_key: pulumi.Output[str] | None
+    """Key of `settings.tls.certificate`, a secret output."""
 
 
 class Ingress(pulumi.ComponentResource):
@@ -37,44 +52,129 @@ class Ingress(pulumi.ComponentResource):
     container: docker.Container
     """NGINX."""
 
+    routes: docker.Container
+    """What carries nginx.conf to NGINX. It never runs; a new nginx.conf is a new one of it."""
+
+    holder: docker.Container | None
+    """What holds the certificate, where there is one."""
+
+    fingerprint: pulumi.Output[str]
+    """Of the configuration that NGINX should run with (`config.ingress_start`)."""
+
+    certificate: pulumi.Output[str] | None
+    """The certificate, as PEM text, where there is one."""
+
     url: str
     """Where the cluster is reached from the Docker host."""
 
     def __init__(self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("seafowl:index:Ingress", name, None, opts)
+        settings = args.settings
         image = docker.RemoteImage(
             f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
         )
-        settings = args.settings
+        conf = render_nginx_conf(settings, args.access)
+        config = scratch_volume(f"{name}-config", role="ingress", deployment=args.deployment, parent=self)
+        self.routes = carrier(
+            f"{name}-routes",
+            role="ingress",
+            deployment=args.deployment,
+            image=image.image_id,
+            volume=config.name,
+            path=NGINX_CONFIG,
+            text=conf,
+            parent=self,
+        )
+        mounts: dict[str, pulumi.Input[str]] = {NGINX_CONFIG: config.name}
+        certificate_file: pulumi.Output[str] = pulumi.Output.from_input("")
+        self.certificate = self.holder = None
+        if settings.tls is not None:
+            self.certificate, key = self._pair(name, settings.tls, args)
+            memory = scratch_volume(
+                f"{name}-certificate", role="ingress", deployment=args.deployment, parent=self, in_memory_for=_USER
+            )
+            self.holder = self._holder(name, args, image=image, memory=memory, certificate=self.certificate, key=key)
+            mounts[CERTIFICATE] = memory.name
+            certificate_file = pulumi.Output.concat(self.certificate, "\n", key, "\n")
+        self.fingerprint = certificate_file.apply(lambda text: hashlib.sha256(f"{conf}{text}".encode()).hexdigest())
         spec = ContainerSpec(
             role="ingress",
             member=name,
             deployment=args.deployment,
             single=True,
             image=image.image_id,
-            entrypoint=["nginx", "-g", "daemon off;"],
-            health=HEALTHY,
+            entrypoint=["sh", NGINX_START],
+            health=f"{HEALTHY} && {ACCEPTED}",
             limits=args.limits,
             attachments=[Attachment(args.network)],
-            uploads={NGINX_CONFIG: render_nginx_conf(settings)},
+            uploads={NGINX_START: render_ingress_start()},
             envs={},
-            volumes={},
+            volumes={_folder(path): volume for path, volume in mounts.items()},
+            read_only_volumes=True,
             user=_UNPRIVILEGED,
-            ports=[
-                docker.ContainerPortArgs(
-                    internal=INGRESS_PORT, external=settings.port, ip=settings.bind_address, protocol="tcp"
-                )
-            ],
+            ports=_ports(settings),
         )
         opts = pulumi.ResourceOptions(
             parent=self,
             # Two containers cannot publish one port of the host, so the old one goes first.
             delete_before_replace=True,
-            depends_on=[args.writer.container, *args.readers.containers],
+            depends_on=[args.writer.container, *args.readers.containers, self.routes],
         )
         self.container = container(name, spec, opts)
-        self.url = f"http://{_reachable(settings.bind_address)}:{settings.port}"
+        scheme = "http" if settings.tls is None else "https"
+        self.url = f"{scheme}://{_reachable(settings.bind_address)}:{settings.port}"
         self.register_outputs({"url": self.url})
+
+    def _pair(self, name: str, tls: TlsSettings, args: IngressArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """The certificate, and its key as a secret."""
+        if tls.certificate is None or args.tls_key is None:
+            return self_signed_certificate(f"{name}-self-signed", args.settings.bind_address, parent=self)
+        return pulumi.Output.from_input(tls.certificate), args.tls_key
+
+    def _holder(
+        self,
+        name: str,
+        args: IngressArgs,
+        *,
+        image: docker.RemoteImage,
+        memory: docker.Volume,
+        certificate: pulumi.Output[str],
+        key: pulumi.Output[str],
+    ) -> docker.Container:
+        """The container that puts certificate and key into NGINX's memory: a secret reaches containers through envs
+        only, and NGINX's own cannot get another without being replaced.
+        """
+        member = f"{name}-certificate"
+        spec = ContainerSpec(
+            role="ingress-certificate",
+            member=member,
+            deployment=args.deployment,
+            single=True,
+            image=image.image_id,
+            entrypoint=["sh", CERTIFICATE_START],
+            health=CERTIFICATE_READY,
+            limits=Limits(),
+            attachments=[],
+            uploads={CERTIFICATE_START: render_certificate_start()},
+            envs={"TLS_CERTIFICATE": certificate, "TLS_KEY": key},
+            volumes={_folder(CERTIFICATE): memory.name},
+            user=_UNPRIVILEGED,
+        )
+        return container(member, spec, pulumi.ResourceOptions(parent=self, delete_before_replace=True))
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _ports(settings: IngressSettings) -> list[docker.ContainerPortArgs]:
+    published = {INGRESS_PORT: settings.port}
+    if settings.tls is not None and settings.tls.redirect_port is not None:
+        published[INGRESS_REDIRECT_PORT] = settings.tls.redirect_port
+    return [
+        docker.ContainerPortArgs(internal=internal, external=external, ip=settings.bind_address, protocol="tcp")
+        for internal, external in published.items()
+    ]
 
 
 def _reachable(address: str) -> str:

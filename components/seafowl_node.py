@@ -1,16 +1,18 @@
 """What writer and readers share: the image, and the container in which LiteFS runs Seafowl."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_docker as docker
 
+from components.access_tokens import AccessTokens
 from components.container import Attachment, ContainerSpec, container
 from components.object_store import ObjectStore
 from config.layout import LITEFS_CONFIG, LITEFS_PORT, SEAFOWL_CONFIG, SEAFOWL_PORT
 from config.litefs import REPLICATION_NETWORK_ENV, NodeRole, render_litefs_yml
-from config.seafowl import ACCESS_KEY_ENV, SECRET_KEY_ENV, render_seafowl_toml
+from config.seafowl import ACCESS_KEY_ENV, READ_ACCESS_ENV, SECRET_KEY_ENV, WRITE_ACCESS_ENV, render_seafowl_toml
 from config.settings import ImageSettings, Settings
 
 IMAGE_CONTEXT = "images/seafowl-litefs"
@@ -53,11 +55,22 @@ class NodeArgs:
     image: pulumi.Input[str]
     deployment: pulumi.Input[str]
     object_store: ObjectStore
+    tokens: AccessTokens
     front_network: pulumi.Input[str]
     """The network that the ingress reaches the node on."""
 
     replication_network: pulumi.Input[str]
     """The network that LiteFS replicates over; S3 is on it too."""
+
+
+def _token_hashes(role: NodeRole, tokens: AccessTokens) -> dict[str, pulumi.Input[str]]:
+    """What Seafowl compares tokens with. A reader takes no writes, whatever the token."""
+    wanted = {READ_ACCESS_ENV: tokens.read, WRITE_ACCESS_ENV: tokens.write if role == "writer" else None}
+    return {
+        key: token.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+        for key, token in wanted.items()
+        if token is not None
+    }
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
             REPLICATION_NETWORK_ENV: args.replication_network,
             ACCESS_KEY_ENV: credentials.access_key_id,
             SECRET_KEY_ENV: credentials.secret_access_key,
+            **_token_hashes(role, args.tokens),
         },
         volumes=dict(place.volumes),
         # LiteFS mounts FUSE: the one thing that needs a capability.

@@ -4,7 +4,8 @@ import pulumi
 import pulumi_docker as docker
 
 from cluster.labels import DEPLOYMENT
-from components.checks import deployment_id, when_healthy
+from components.access_tokens import access_tokens
+from components.checks import deployment_id, first_look, when_healthy
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
@@ -18,7 +19,8 @@ from config.stack_config import StackConfig
 def declare(config: StackConfig) -> None:
     """Declare every resource and output of the stack."""
     settings = config.settings
-    deployment = deployment_id(config.docker, settings)
+    seen = first_look(config.docker)
+    deployment = deployment_id(seen, settings)
     front = _network("front", deployment, internal=False)
     # MinIO, LiteFS and what they hold: no way out of it, and none in but through the nodes.
     back = _network("back", deployment, internal=True)
@@ -35,11 +37,13 @@ def declare(config: StackConfig) -> None:
             network=back.name,
         ),
     )
+    tokens = access_tokens(settings.access, config.secrets)
     node = NodeArgs(
         settings=settings,
         image=node_image(settings.images),
         deployment=deployment,
         object_store=object_store,
+        tokens=tokens,
         front_network=front.name,
         replication_network=back.name,
     )
@@ -49,19 +53,25 @@ def declare(config: StackConfig) -> None:
         "ingress",
         IngressArgs(
             settings=settings.ingress,
+            access=settings.access,
             image=settings.images.nginx,
             deployment=deployment,
             limits=settings.resources.ingress,
             network=front.name,
             writer=writer,
             readers=readers,
+            tls_key=config.secrets.get("tlsKey"),
         ),
     )
 
-    when_healthy(config.docker, object_store, writer, readers, ingress)
+    when_healthy(config.docker, seen, object_store=object_store, writer=writer, readers=readers, ingress=ingress)
     pulumi.export("queryUrl", f"{ingress.url}/q")
     pulumi.export("writeUrl", f"{ingress.url}/w/q")
     pulumi.export("readers", settings.readers)
+    for key, token in tokens.outputs.items():
+        pulumi.export(key, token)
+    if ingress.certificate is not None:
+        pulumi.export("certificate", ingress.certificate)
     pulumi.export("versions", _versions(settings.images, own_store=settings.object_store.minio is not None))
 
 

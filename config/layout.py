@@ -11,6 +11,15 @@ OBJECT_STORE_PORT = 9000
 INGRESS_PORT = 8080
 """The port that NGINX listens on inside its container: above 1024, so that it needs no capability."""
 
+INGRESS_REDIRECT_PORT = 8180
+"""Where NGINX sends plain HTTP on to HTTPS, inside its container."""
+
+INGRESS_PRIVATE_PORT = 8081
+"""NGINX's health and status, on the loopback address of its container."""
+
+INGRESS_READERS_PORT = 8082
+"""Where NGINX passes reads to itself, on the loopback address of its container."""
+
 WRITER = "writer-0"
 """Name of the writer on the replication network and in LiteFS's lease; numbered, so that there can be more candidates.
 
@@ -35,6 +44,13 @@ LITEFS_DATA_DIR = "/var/lib/litefs"
 
 LITEFS_CONFIG = "/etc/litefs.yml"
 SEAFOWL_CONFIG = "/etc/seafowl/seafowl.toml"
-NGINX_CONFIG = "/etc/nginx/nginx.conf"
+NGINX_CONFIG = "/etc/ingress/nginx.conf"
+"""On a volume that is written from outside of NGINX's container, so that it can change while NGINX runs."""
+
+NGINX_START = "/etc/nginx/start.sh"
+CERTIFICATE_START = "/etc/nginx/certificate.sh"
+CERTIFICATE = "/run/tls/tls.pem"
+"""The certificate, its chain and its key, on a volume that lies in memory."""
+
 MINIO_START = "/etc/minio/start.sh"
 MINIO_DATA_DIR = "/data"

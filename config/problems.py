@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from config.settings import Settings, model_of
+from config.model import model_of
+from config.settings import Settings
 
 
 @dataclass(frozen=True)

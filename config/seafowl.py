@@ -4,6 +4,7 @@ from typing import Any
 
 import tomli_w
 
+from config.ingress_settings import MAX_UPLOAD, Access
 from config.layout import CATALOG_FILE, SEAFOWL_PORT
 from config.litefs import NodeRole
 from config.settings import Settings
@@ -11,6 +12,10 @@ from config.sizes import whole_mib
 
 ACCESS_KEY_ENV = "SEAFOWL__OBJECT_STORE__ACCESS_KEY_ID"
 SECRET_KEY_ENV = "SEAFOWL__OBJECT_STORE__SECRET_ACCESS_KEY"  # noqa: S105 (a name, not a secret)
+
+READ_ACCESS_ENV = "SEAFOWL__FRONTEND__HTTP__READ_ACCESS"
+WRITE_ACCESS_ENV = "SEAFOWL__FRONTEND__HTTP__WRITE_ACCESS"
+"""With `access` token: the SHA-256 of the token, in hexadecimal."""
 
 _MEMORY_FOR_QUERIES = 0.7
 """Part of a node's memory limit that Seafowl may plan queries with; the rest is for LiteFS, buffers and results."""
@@ -34,11 +39,13 @@ def render_seafowl_toml(role: NodeRole, settings: Settings, object_store: dict[s
             "http": {
                 "bind_host": "0.0.0.0",
                 "bind_port": SEAFOWL_PORT,
-                "read_access": settings.access.read,
+                # A token's hash comes through the environment.
+                **_without_tokens("read_access", settings.access.read),
                 # A read-only catalog refuses writes anyway; this one is refused before it is planned.
-                "write_access": "off" if reader else settings.access.write,
-                "upload_data_max_length": whole_mib(settings.ingress.upload_limit),
-                # Seafowl's default lets caches keep an answer for twelve hours. Ours: ask again, with the ETag.
+                **_without_tokens("write_access", "off" if reader else settings.access.write),
+                # The ingress has the limit that the user sets, and needs no restart of the writer to change it.
+                "upload_data_max_length": whole_mib(MAX_UPLOAD),
+                # Seafowl's default lets caches keep an answer for twelve hours. What may be kept, the ingress says.
                 "cache_control": "no-cache",
             }
         },
@@ -47,3 +54,7 @@ def render_seafowl_toml(role: NodeRole, settings: Settings, object_store: dict[s
     if limits.memory is not None:
         document["runtime"] = {"max_memory": int(whole_mib(limits.memory) * _MEMORY_FOR_QUERIES)}
     return tomli_w.dumps(document)
+
+
+def _without_tokens(key: str, access: Access) -> dict[str, str]:
+    return {} if access == "token" else {key: access}

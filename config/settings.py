@@ -4,27 +4,15 @@ Keys are camelCase in `Pulumi.<stack>.yaml` and snake_case here. No secret passe
 Pulumi outputs (`config.stack_config`). The config reference in README.md is made from the descriptions below.
 """
 
-import ipaddress
 import re
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, field_validator, model_validator
 
+from config.ingress_settings import AccessSettings, IngressSettings
 from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
+from config.model import UNDERSTANDS_OFF, Model, WholeNumber, refusal
 from config.sizes import MIB, Size
 
 MIN_NODE_MEMORY = 128 * MIB
@@ -38,50 +26,6 @@ MIN_INGRESS_MEMORY = 32 * MIB
 _ENDPOINT = "must be the URL of an S3 server without a path, such as https://s3.example.org:9000"
 
 
-class Model(BaseModel):
-    """What all parts of the settings share: frozen, camelCase keys, an unknown key is an error."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def model_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that holds an object, optional or not; None for a field that holds one value."""
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
-
-
-def _off(value: Any) -> Any:
-    """YAML 1.1 tools write an unquoted `off` as false: it means `off` here too."""
-    return "off" if value is False or value == "false" else value
-
-
-def _refuse(message: str) -> PydanticCustomError:
-    # The message goes in as a value: a brace in it must not be taken for a placeholder.
-    return PydanticCustomError("rule", "{message}", {"message": message})
-
-
-def _no_boolean(value: Any) -> Any:
-    """Python counts true as 1."""
-    if isinstance(value, bool):
-        raise _refuse("must be a whole number, such as 2")
-    return value
-
-
-def _ip_address(value: str) -> str:
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        address = None
-    # A scope (fe80::1%eth0) names an interface, and a mapped IPv4 address a family: Docker takes neither.
-    if address is None or (isinstance(address, ipaddress.IPv6Address) and (address.scope_id or address.ipv4_mapped)):
-        raise _refuse(
-            "must be an IP address of the Docker host: 127.0.0.1 (this host only), 0.0.0.0 (every interface), …"
-        )
-    return str(address)
-
-
 def _bucket_name(value: str) -> str:
     like_an_address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value)
     if (
@@ -89,13 +33,13 @@ def _bucket_name(value: str) -> str:
         or re.search(r"\.[.-]|-\.", value)
         or like_an_address
     ):
-        raise _refuse("must be a bucket name as S3 allows it: 3 to 63 of a-z, 0-9, '-' and '.', such as seafowl-dev")
+        raise refusal("must be a bucket name as S3 allows it: 3 to 63 of a-z, 0-9, '-' and '.', such as seafowl-dev")
     return value
 
 
 def _prefix(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", value):
-        raise _refuse("must be a path without a slash at either end, of A-Z, a-z, 0-9, '_', '.', '-', such as team/dev")
+        raise refusal("must be a path without a slash at either end, of A-Z, a-z, 0-9, '_', '.', '-', such as team/dev")
     return value
 
 
@@ -105,17 +49,17 @@ def _endpoint(value: str) -> str:
         # Reading the port checks it.
         usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
-        raise _refuse(_ENDPOINT) from None
+        raise refusal(_ENDPOINT) from None
     if url.username or url.password:
-        raise _refuse("must not carry credentials (they would stand in clear text): use s3AccessKeyId and its siblings")
+        raise refusal("must not carry credentials (they would stand in clear text): use s3AccessKeyId and its siblings")
     if not usable or url.path not in ("", "/") or url.query or url.fragment:
-        raise _refuse(_ENDPOINT)
+        raise refusal(_ENDPOINT)
     return value.rstrip("/")
 
 
 def _volume_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]+", value):
-        raise _refuse("must be a Docker volume name: letters, digits, '_', '.' and '-', not a path")
+        raise refusal("must be a Docker volume name: letters, digits, '_', '.' and '-', not a path")
     return value
 
 
@@ -126,29 +70,14 @@ def _image_reference(value: str) -> str:
     path = r"[a-z0-9]+([._/-]+[a-z0-9]+)*"
     tag, digest = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"@sha256:[0-9a-f]{64}"
     if not re.fullmatch(f"{host}{path}({tag}|{digest}|{tag}{digest})", value):
-        raise _refuse(
+        raise refusal(
             "must name an image with a tag or a digest, such as nginx:1.30 (without one it can change unseen)"
         )
     return value
 
 
 ImageReference = Annotated[str, AfterValidator(_image_reference)]
-WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
-
-
-class IngressSettings(Model):
-    """Where the cluster is reached."""
-
-    bind_address: Annotated[str, AfterValidator(_ip_address)] = Field(
-        default="127.0.0.1", description="address of the Docker host that the ingress listens on"
-    )
-    port: WholeNumber = Field(
-        default=8080, ge=1, le=65535, description="port of the Docker host that the ingress listens on"
-    )
-    upload_limit: Size = Field(
-        default=ByteSize(256 * MIB), description="largest body of an upload or a query, in whole MiB"
-    )
 
 
 class MinioSettings(Model):
@@ -184,7 +113,7 @@ class S3Settings(Model):
     @classmethod
     def _region_or_endpoint(cls, region: str | None, info: ValidationInfo) -> str | None:
         if region is None and "endpoint" in info.data and info.data["endpoint"] is None:
-            raise _refuse(
+            raise refusal(
                 "is missing: s3 needs a region (AWS) or an endpoint (any other S3); Seafowl exits at once without"
             )
         return region
@@ -207,7 +136,7 @@ class ObjectStoreSettings(Model):
     @model_validator(mode="after")
     def _one_store(self) -> "ObjectStoreSettings":
         if (self.minio is None) == (self.s3 is None):
-            raise _refuse("must name either minio or s3: table data can lie in one place only")
+            raise refusal("must name either minio or s3: table data can lie in one place only")
         return self
 
 
@@ -229,19 +158,8 @@ class ImageSettings(Model):
     @model_validator(mode="after")
     def _node_or_its_parts(self) -> "ImageSettings":
         if self.node is not None and self.model_fields_set & {"seafowl", "litefs"}:
-            raise _refuse("node is used as it is, so seafowl and litefs beside it would do nothing: leave one out")
+            raise refusal("node is used as it is, so seafowl and litefs beside it would do nothing: leave one out")
         return self
-
-
-class AccessSettings(Model):
-    """Who may read and write, as Seafowl checks it."""
-
-    read: Annotated[Literal["any", "off"], BeforeValidator(_off)] = Field(
-        default="any", description="`any`: whoever reaches the ingress; `off`: nobody"
-    )
-    write: Annotated[Literal["any", "off"], BeforeValidator(_off)] = Field(
-        default="any", description="`any`: whoever reaches the ingress under /w/; `off`: nobody"
-    )
 
 
 class Limits(Model):
@@ -254,7 +172,7 @@ class Limits(Model):
 def _starts_with(minimum: int) -> AfterValidator:
     def check(size: ByteSize | None) -> ByteSize | None:
         if size is not None and size < minimum:
-            raise _refuse(f"must be at least {minimum // MIB}MiB: with less the container is killed before it serves")
+            raise refusal(f"must be at least {minimum // MIB}MiB: with less the container is killed before it serves")
         return size
 
     return AfterValidator(check)
@@ -300,7 +218,7 @@ class Settings(Model):
     writer_journal_mode: WriterJournalMode = Field(
         default="delete", description="SQLite journal mode of the writer's catalog; `wal` needs readers with `wal`"
     )
-    reader_journal_mode: Annotated[ReaderJournalMode, BeforeValidator(_off)] = Field(
+    reader_journal_mode: Annotated[ReaderJournalMode, UNDERSTANDS_OFF] = Field(
         default="off",
         validate_default=True,
         description="journal mode that the readers open the catalog with; must fit the writer's",
@@ -322,5 +240,5 @@ class Settings(Model):
         writer = info.data.get("writer_journal_mode")
         reason = misfit(writer, reader) if writer is not None else None
         if reason is not None:
-            raise _refuse(reason)
+            raise refusal(reason)
         return reader

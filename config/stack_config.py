@@ -12,16 +12,10 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import ValidationError
 
 from cluster.engine import DockerHost, docker_host
+from config import secret_keys
 from config.problems import ConfigError, Problem, problems_of
+from config.secret_keys import SECRET_KEYS
 from config.settings import Settings
-
-SECRET_KEYS = {
-    "s3AccessKeyId": "key id of the S3 user that the writer uses (reads and writes)",
-    "s3SecretAccessKey": "its secret",
-    "s3ReaderAccessKeyId": "key id of the S3 user that the readers use (reads only)",
-    "s3ReaderSecretAccessKey": "its secret",
-}
-"""Keys that are only ever given as secrets (`pulumi config set --secret`), and what each is."""
 
 _LONGEST_STACK_NAME = 40
 """With project, part and suffix it must fit a DNS label of 63 characters."""
@@ -35,7 +29,7 @@ class StackConfig:
 
     settings: Settings
     secrets: Mapping[str, pulumi.Output[str]]
-    """The keys of `SECRET_KEYS` that are set."""
+    """The secret keys (`config.secret_keys`) that are set."""
 
     docker: DockerHost
 
@@ -54,16 +48,18 @@ def load() -> StackConfig:
         settings = Settings.model_validate(parsed)
     except ValidationError as error:
         problems += problems_of(error, config.name, also_known=list(SECRET_KEYS))
-    problems += _secrets_in_clear_text(values, config.name)
-    problems += _secrets_that_do_not_fit(parsed.get("objectStore"), values, config.name)
+    secrets = {key: values[key] for key in SECRET_KEYS if key in values}
+    problems += secret_keys.problems(parsed, secrets, config.name, is_config_secret)
     problems += _stack_name_problems(pulumi.get_stack())
     problems += _docker_problems()
     if problems or settings is None:
         raise ConfigError(problems)
+    for warning in secret_keys.warnings(parsed, secrets, config.name):
+        pulumi.log.warn(warning)
     provider = pulumi.Config("docker")
     return StackConfig(
         settings=settings,
-        secrets={key: config.require_secret(key) for key in SECRET_KEYS if key in values},
+        secrets={key: config.require_secret(key) for key in secrets},
         docker=docker_host(provider.get("host"), provider.get("certPath")),
     )
 
@@ -115,33 +111,3 @@ def _parsed(key: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _secrets_in_clear_text(values: Mapping[str, str], namespace: str) -> list[Problem]:
-    return [
-        Problem(
-            f"{namespace}:{key}",
-            "stands in clear text in the stack config: take it out of there, make a new key, and set it with "
-            f"`pulumi config set --secret {key}`",
-        )
-        for key in SECRET_KEYS
-        if key in values and not is_config_secret(f"{namespace}:{key}")
-    ]
-
-
-def _secrets_that_do_not_fit(object_store: Any, values: Mapping[str, str], namespace: str) -> list[Problem]:
-    """Judged by what the config says, valid or not, so that it is told beside other problems."""
-    if not isinstance(object_store, dict) or "s3" not in object_store:
-        return [
-            Problem(f"{namespace}:{key}", "is set, but objectStore names no s3: nothing would read it. Remove it")
-            for key in SECRET_KEYS
-            if key in values and is_config_secret(f"{namespace}:{key}")
-        ]
-    return [
-        Problem(
-            f"{namespace}:{key}",
-            f"is missing: objectStore.s3 needs the {meaning}. Set it with `pulumi config set --secret {key}`",
-        )
-        for key, meaning in SECRET_KEYS.items()
-        if key not in values
-    ]

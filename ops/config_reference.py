@@ -7,9 +7,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
-from config.settings import Settings, model_of
+from config.model import model_of
+from config.secret_keys import SECRET_KEYS
+from config.settings import Settings
 from config.sizes import whole_mib
-from config.stack_config import SECRET_KEYS
 
 README = Path(__file__).parent.parent / "README.md"
 _BEGIN = "<!-- config reference: made by `make docs` -->\n"

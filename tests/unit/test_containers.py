@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from config.stack_config import SECRET_KEYS
+from config.secret_keys import SECRET_KEYS
 from tests.unit.pulumi_mocks import (
     Record,
     declare_stack,

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from config.secret_keys import SECRET_KEYS
 from config.settings import Settings
-from config.stack_config import SECRET_KEYS
 from ops.config_reference import reference, with_reference
 
 ROOT = Path(__file__).parents[2]

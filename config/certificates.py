@@ -1,0 +1,87 @@
+"""TLS certificates: whether one works with its key, and self-signed ones. Imported only where TLS is asked for."""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_SELF_SIGNED_DAYS = 825
+"""What clients accept at most of a certificate that was not made by a public authority (macOS, iOS)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with a certificate and its key; nothing where they work."""
+
+    certificate: str | None = None
+    key: str | None = None
+    warning: str | None = None
+
+
+def judge(certificate: str, key: str, now: datetime) -> Verdict:
+    """See that NGINX could serve `certificate` (PEM, with its chain) with `key` (PEM).
+
+    The texts follow the config key's name, and never quote it. An expired certificate is a warning only: clients
+    refuse it, NGINX does not.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+    except (ValueError, IndexError):
+        return Verdict(
+            certificate="is no certificate in PEM: paste the whole file, with its -----BEGIN CERTIFICATE----- lines"
+        )
+    try:
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except TypeError:
+        return Verdict(key="is encrypted with a passphrase, which NGINX would ask for: give it without one")
+    except ValueError:
+        return Verdict(key="is no private key in PEM: set it with `pulumi config set --secret tlsKey < key.pem`")
+    if _spki(private.public_key()) != _spki(leaf.public_key()):
+        return Verdict(
+            key="is not the key of the certificate in ingress.tls.certificate: NGINX would refuse the pair. Set both "
+            "of one pair (the server's own certificate must be the first in the file)"
+        )
+    return Verdict(warning=_out_of_date(leaf, now))
+
+
+def _spki(key: object) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+
+
+def _out_of_date(leaf: x509.Certificate, now: datetime) -> str | None:
+    if now > leaf.not_valid_after_utc:
+        return f"has expired on {leaf.not_valid_after_utc:%Y-%m-%d}: clients will refuse it"
+    if now < leaf.not_valid_before_utc:
+        return f"is valid from {leaf.not_valid_before_utc:%Y-%m-%d} on: clients will refuse it until then"
+    return None
+
+
+def self_signed(address: str) -> dict[str, str]:
+    """A certificate for this host's names and `address` (an IP), and its key: `certificate` and `key`, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "seafowl (self-signed)")])
+    addresses = dict.fromkeys([ipaddress.ip_address(text) for text in ("127.0.0.1", "::1", address)])
+    names = [x509.DNSName("localhost"), *(x509.IPAddress(one) for one in addresses)]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=_SELF_SIGNED_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return {
+        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+    }

@@ -1,0 +1,89 @@
+"""The start command of the ingress: it runs NGINX, and takes a new nginx.conf or certificate into use while it runs."""
+
+from config.layout import CERTIFICATE, NGINX_CONFIG
+
+_REFUSED = "/tmp/refused"  # noqa: S108 (in the container, where nobody else is)
+
+REFUSED = f"cat {_REFUSED}"
+"""Shell command inside the ingress: the fingerprint of what NGINX refused, and on the next lines its own message."""
+
+ACCEPTED = f"test ! -e {_REFUSED}"
+"""Shell command inside the ingress that succeeds while NGINX has refused nothing that it should run with."""
+
+
+def render_ingress_start() -> str:
+    """The start script, as POSIX shell text.
+
+    The fingerprint of a configuration is the SHA-256 of nginx.conf and the file with certificate and key, one behind
+    the other. NGINX tells the one that it runs with (`config.nginx.RUNNING`).
+    """
+    return f"""#!/bin/sh
+# Runs NGINX. A new {NGINX_CONFIG} or certificate is taken into use while it runs, if NGINX accepts it;
+# one that it refuses changes nothing.
+set -u
+wanted={NGINX_CONFIG}
+certificate={CERTIFICATE}
+running=/tmp/nginx.conf
+
+seen() {{ sha256sum "$wanted" "$certificate" 2>/dev/null; }}
+
+take() {{ # make what is wanted now the configuration to run with
+  cp "$wanted" /tmp/next.conf 2>/dev/null || return 1
+  fingerprint=$(cat /tmp/next.conf "$certificate" 2>/dev/null | sha256sum | cut -d ' ' -f 1)
+  if ! refusal=$(nginx -t -q -c /tmp/next.conf 2>&1); then
+    echo "NGINX refuses the new configuration, and what runs keeps running: $refusal" >&2
+    printf '%s\\n%s\\n' "$fingerprint" "$refusal" >{_REFUSED}
+    return 1
+  fi
+  printf 'return 200 "%s\\\\n";\\n' "$fingerprint" >/tmp/running.conf
+  mv /tmp/next.conf "$running"
+  rm -f {_REFUSED}
+}}
+
+# NGINX includes it from the beginning.
+[ -e /tmp/running.conf ] || echo 'return 503;' >/tmp/running.conf
+taken=$(seen)
+until take; do
+  # After a restart, the one that ran before is there still.
+  if [ -e "$running" ]; then break; fi
+  sleep 1
+  taken=$(seen)
+done
+nginx -c "$running" -g 'daemon off;' &
+nginx=$!
+trap 'kill -QUIT "$nginx"' TERM INT QUIT
+while kill -0 "$nginx" 2>/dev/null; do
+  now=$(seen)
+  if [ "$now" != "$taken" ]; then
+    taken=$now
+    if take; then kill -HUP "$nginx"; fi
+  fi
+  # `wait`, unlike `sleep`, ends at a signal.
+  sleep 1 &
+  wait $!
+done
+wait "$nginx"
+"""
+
+
+CERTIFICATE_READY = f"test -s {CERTIFICATE}"
+"""Shell command that succeeds once the certificate is where NGINX looks for it."""
+
+
+def render_certificate_start() -> str:
+    """The start script of the container that holds the certificate, as POSIX shell text.
+
+    It expects in its environment TLS_CERTIFICATE and TLS_KEY, and puts both, in one step, on a volume in memory.
+    """
+    return f"""#!/bin/sh
+# Puts the certificate and its key where NGINX finds them: on a volume in memory, which a reboot empties.
+set -eu
+umask 077
+printf '%s\\n%s\\n' "$TLS_CERTIFICATE" "$TLS_KEY" >{CERTIFICATE}.next
+mv {CERTIFICATE}.next {CERTIFICATE}
+trap 'exit 0' TERM INT QUIT
+while :; do
+  sleep 3600 &
+  wait $!
+done
+"""

@@ -1,0 +1,443 @@
+"""The routes: NGINX itself with the rendered configuration, in front of nodes that fail as a test asks them to.
+
+What this does not prove: how Seafowl behaves behind it (test_serving.py runs the whole cluster).
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.routes import NAME, READERS, Routes, ask, wait
+
+QUICK = {"readTimeout": "1s", "retryInterval": "1s"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Routes]:
+    made = Routes()
+    try:
+        made.await_nodes()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def routes(running: Routes) -> Routes:
+    """With the default configuration, and all nodes behind it."""
+    running.configure()
+    running.await_nodes()
+    return running
+
+
+@contextmanager
+def stopped(*nodes: Any) -> Iterator[None]:
+    for node in nodes:
+        node.kill()
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.start()
+
+
+@contextmanager
+def frozen(node: Any) -> Iterator[None]:
+    node.pause()
+    try:
+        yield
+    finally:
+        node.unpause()
+
+
+def sent(routes: Routes, raw: bytes, wait_seconds: float = 5) -> str:
+    """What comes back for these very bytes."""
+    with socket.create_connection(("127.0.0.1", routes.port), timeout=wait_seconds) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer.decode(errors="replace")
+
+
+# Reads
+
+
+def test_reads_go_to_every_reader_and_never_to_the_writer(routes: Routes) -> None:
+    for _ in range(3 * READERS):
+        assert routes.query("everyone").status_code == 200
+    assert all(routes.notes("everyone", reader) for reader in routes.readers)
+    assert routes.notes("everyone", routes.writer) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_reader_that_hangs_costs_a_query_the_read_timeout_and_is_then_left_alone(routes: Routes, method: str) -> None:
+    routes.configure(**{**QUICK, "retryInterval": "60s"})
+    query = f"hang {method}"
+
+    def one(number: int) -> requests.Response:
+        if method == "GET":
+            return routes.get(f"/q/{query} {number}")
+        return routes.query(f"{query} {number}")
+
+    with frozen(routes.readers[0]):
+        with ThreadPoolExecutor(2 * READERS) as threads:
+            answers = list(threads.map(one, range(2 * READERS)))
+        assert {answer.status_code for answer in answers} == {200}, (
+            "another reader answers what the frozen one does not"
+        )
+        asked = [routes.log(answer.headers["X-Request-Id"])["upstream"] for answer in answers]
+        assert any(":8080 : " in upstream for upstream in asked), "the frozen one was asked"
+        later = [one(100 + number) for number in range(2 * READERS)]
+        assert {answer.status_code for answer in later} == {200}
+        for answer in later:
+            assert " : " not in routes.log(answer.headers["X-Request-Id"])["upstream"], "it is not asked again so soon"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_that_takes_long_is_run_once_and_gets_504(routes: Routes, method: str) -> None:
+    routes.configure(**QUICK)
+    query = f"sleep 3 {method}".replace("3 GET", "3.1").replace("3 POST", "3.2")
+    answer = routes.get(f"/q/{query}") if method == "GET" else routes.query(query)
+    assert answer.status_code == 504
+    assert "longer than 1s (ingress.readTimeout)" in answer.text
+    assert len(routes.notes(query)) == 1, "run on every reader in turn, it would bring all of them to a halt"
+
+
+def test_queries_that_take_long_on_every_reader_do_not_shut_others_out(routes: Routes) -> None:
+    routes.configure(**{**QUICK, "retryInterval": "60s"})
+    with ThreadPoolExecutor(4 * READERS) as threads:
+        slow = list(threads.map(lambda number: routes.query(f"sleep 2.{number}"), range(4 * READERS)))
+    assert {answer.status_code for answer in slow} == {504}
+    assert [routes.query("after all were slow").status_code for _ in range(2 * READERS)] == [200] * 2 * READERS
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_that_brings_its_reader_down_is_run_on_one_more_and_no_other(routes: Routes, method: str) -> None:
+    query = f"drop {method}"
+    answer = routes.get(f"/q/{query}") if method == "GET" else routes.query(query)
+    assert answer.status_code == 502
+    assert len(routes.notes(query)) == 2
+
+
+def test_readers_that_are_gone_are_passed_over(routes: Routes) -> None:
+    with stopped(*routes.readers[1:]):
+        assert {routes.query("the last reader").status_code for _ in range(4 * READERS)} == {200}
+        assert len(routes.notes("the last reader", routes.readers[0])) == 4 * READERS
+
+
+def test_a_wide_result_passes(routes: Routes) -> None:
+    assert len(routes.query("columns 300").headers["Content-Type"]) > 300 * 180
+    for expected in ("MISS", "HIT"):
+        answer = routes.get("/q/columns 300")
+        assert answer.headers["X-Cache"] == expected
+        assert len(answer.headers["Content-Type"]) > 300 * 180
+
+
+# Writes
+
+
+def test_a_write_reaches_the_writer_alone_under_the_path_as_it_was_sent(routes: Routes) -> None:
+    assert routes.get("/w/q/SELECT%2F1%25?x=%20").status_code == 200
+    (note,) = routes.notes("SELECT/1%?x= ", routes.writer)
+    assert note["request"] == "GET /q/SELECT%2F1%25?x=%20"
+    assert routes.notes("SELECT/1%?x= ") == []
+
+
+def test_a_write_that_may_have_been_executed_gets_502_and_is_not_sent_again(routes: Routes) -> None:
+    answer = routes.query("drop it", path="/w/q")
+    assert answer.status_code == 502
+    assert "Retry-After" not in answer.headers
+    assert len(routes.notes("drop it", routes.writer)) == 1
+    routes.configure(writeTimeout="1s")
+    answer = routes.query("sleep 2.5", path="/w/q")
+    assert answer.status_code == 502
+    assert "Retry-After" not in answer.headers
+    assert len(routes.notes("sleep 2.5", routes.writer)) == 1
+
+
+def test_while_the_writer_is_away_a_write_gets_503_and_when_to_try_again(routes: Routes) -> None:
+    with stopped(routes.writer):
+        for path in ("/w/q", "/w/upload/public/t"):
+            answer = routes.query("a write", path=path)
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"] == "1"
+        assert routes.query("a read meanwhile").status_code == 200
+    wait(lambda: routes.query("again", path="/w/q").status_code == 200, "the writer is not found again")
+    assert routes.notes("a write", routes.writer) == []
+
+
+def test_an_upload_is_passed_on_while_it_arrives(routes: Routes) -> None:
+    head = b"POST /w/upload/public/streamed HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", routes.port), timeout=30) as connection:
+        connection.sendall(head + b"a" * 1_000_000)
+        wait(lambda: "/upload/public/streamed" in ask(routes.writer, "/heads"), "NGINX waits for the whole body")
+        connection.sendall(b"a" * 2_000_000)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert len(routes.notes("3000000 bytes", routes.writer)) == 1
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_over_the_limit_gets_413(routes: Routes, declared: bool) -> None:
+    routes.configure(uploadLimit="1MiB")
+    body = b"a" * (1024 * 1024 + 1)
+    for path in ("/w/upload/public/large", "/w/q"):
+        data = body if declared else iter([body])
+        assert requests.post(f"{routes.url}{path}", data=data, timeout=30).status_code == 413
+    assert routes.notes(f"{len(body)} bytes", routes.writer) == []
+
+
+# The cache
+
+
+def test_a_repeated_query_is_answered_without_a_reader(routes: Routes) -> None:
+    first = routes.get("/q/repeated")
+    second = routes.get("/q/repeated")
+    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
+    assert second.text == first.text
+    assert len(routes.notes("repeated")) == 1
+    assert second.headers["Cache-Control"] == "no-cache", "a cache further on would add its own age"
+    assert routes.log(second.headers["X-Request-Id"])["upstream"] == ""
+
+
+def test_each_query_has_its_own_answer_also_under_another_database_or_a_wrong_hash(routes: Routes) -> None:
+    def ask_for(path: str, query: str) -> str:
+        return routes.get(path, headers={"X-Seafowl-Query": query}).text
+
+    answers = {ask_for("/q/hash", "one"), ask_for("/q/hash", "two"), ask_for("/other/q/hash", "one")}
+    assert len(answers) == 3
+
+
+def test_an_answer_is_asked_for_anew_with_its_etag_after_the_ttl(routes: Routes) -> None:
+    first = routes.get("/q/tag kept")
+    deadline = time.monotonic() + 30
+    while (answer := routes.get("/q/tag kept")).headers["X-Cache"] in ("HIT", "UPDATING", "STALE"):
+        assert time.monotonic() < deadline, "it is kept for ever"
+        time.sleep(2.2)  # a quiet time, longer than ttl and stale-while-revalidate together: there is nothing to await
+    assert answer.headers["X-Cache"] == "REVALIDATED"
+    assert answer.text == first.text
+    assert [note["if-none-match"] for note in routes.notes("tag kept")][-1] == "kept"
+
+
+def test_a_new_query_that_many_ask_at_once_is_run_once(routes: Routes) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: routes.get("/q/sleep 1"), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert len(routes.notes("sleep 1")) == 1
+
+
+@pytest.mark.parametrize("query", ["status 400", "status 404", "status 500", "half of it"])
+def test_an_error_is_not_kept(routes: Routes, query: str) -> None:
+    before = len(routes.notes(query))
+    for _ in range(2):
+        try:
+            assert routes.get(f"/q/{query}").headers["X-Cache"] in ("MISS", "BYPASS")
+        except requests.RequestException:
+            assert query == "half of it", "an answer that breaks off is an error for the client too"
+    assert len(routes.notes(query)) - before >= 2
+
+
+@pytest.mark.parametrize("query", ["SELECT now()", "select CURRENT_DATE", "SELECT random()"])
+def test_an_answer_that_depends_on_the_clock_is_not_kept(routes: Routes, query: str) -> None:
+    # Seafowl's ETag knows the tables only: asked whether it still holds, Seafowl would say yes for ever.
+    before = len(routes.notes(query))
+    for _ in range(2):
+        assert routes.get(f"/q/{query}").headers["X-Cache"] == "BYPASS"
+        assert routes.get("/q/h", headers={"X-Seafowl-Query": query.replace("(", "%28")}).status_code == 200
+    assert len(routes.notes(query)) - before == 4
+
+
+def test_when_every_reader_is_down_an_old_answer_is_given_for_the_time_that_the_config_says(routes: Routes) -> None:
+    routes.configure(cache={"staleWhenDown": "60s"})
+    fresh = routes.get("/q/kept for bad times")
+    with stopped(*routes.readers):
+        wait(lambda: routes.get("/q/kept for bad times").headers.get("X-Cache") == "STALE", "no old answer is given")
+        assert routes.get("/q/kept for bad times").text == fresh.text
+        assert routes.get("/q/never asked").status_code in (502, 504)
+    routes.await_nodes()
+    routes.configure(cache={"staleWhenDown": "0s"})
+    assert routes.get("/q/not kept for bad times").status_code == 200
+    with stopped(*routes.readers):
+        wait(lambda: routes.get("/q/not kept for bad times").status_code in (502, 504), "an old answer is given")
+
+
+def test_with_a_ttl_of_0s_nothing_is_kept(routes: Routes) -> None:
+    routes.configure(cache={"ttl": "0s"})
+    for _ in range(2):
+        assert "X-Cache" not in routes.get("/q/without cache").headers
+    assert len(routes.notes("without cache")) == 2
+
+
+# Access
+
+
+def test_with_public_reads_a_stray_token_reaches_nobody(routes: Routes) -> None:
+    for token in ("one", "two"):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert routes.get("/q/public", headers=headers).status_code == 200
+        assert routes.query("public", headers=headers).status_code == 200
+    assert {note["authorization"] for note in routes.notes("public")} == {""}
+
+
+def test_with_read_tokens_nobody_gets_an_answer_that_was_kept_for_another(routes: Routes) -> None:
+    routes.configure(access={"read": "token"})
+    seen = set()
+    for headers in ({"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}, {}):
+        for expected in ("MISS", "HIT"):
+            answer = routes.get("/q/private", headers=headers)
+            assert answer.headers["X-Cache"] == expected
+        seen.add(answer.text)
+    assert len(seen) == 3, "each one's own"
+    assert {note["authorization"] for note in routes.notes("private")} == {"Bearer one", "Bearer two", ""}
+
+
+def test_the_write_token_reaches_the_writer(routes: Routes) -> None:
+    routes.configure(access={"write": "token"})
+    headers = {"Authorization": "Bearer write"}
+    assert routes.query("with token", path="/w/q", headers=headers).status_code == 200
+    assert [note["authorization"] for note in routes.notes("with token", routes.writer)] == ["Bearer write"]
+    assert routes.query("with token", headers=headers).status_code == 200
+    assert [note["authorization"] for note in routes.notes("with token")] == [""]
+
+
+# Limits of clients, and clients that misbehave
+
+
+def test_a_client_over_its_limits_gets_429_and_health_checks_do_not(routes: Routes) -> None:
+    routes.configure(limits={"requestsPerSecond": 1, "burst": 2})
+    codes = [routes.query("often").status_code for _ in range(6)]
+    assert codes[:3] == [200, 200, 200]
+    assert 429 in codes
+    assert [routes.get(path).status_code for path in ("/healthz", "/w/healthz") for _ in range(5)] == [200] * 10
+    routes.configure(limits={"connections": 2})
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(lambda number: routes.query(f"sleep 1.{number}").status_code, range(6)))
+    assert sorted(set(together)) == [200, 429]
+    assert together.count(200) == 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /q/1 HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /w/q HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST /w/q HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+        b"POST /w/q HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"POST /w/q HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /w/../../etc/passwd HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"POST /q/../w/q HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST /w%2fq HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST //w/q HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST /w/q HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=[
+        "large header",
+        "long path",
+        "unknown transfer encoding",
+        "broken chunk",
+        "two lengths",
+        "negative length",
+        "path out of the root",
+        "path back into /w/",
+        "encoded slash",
+        "two slashes",
+        "no host",
+    ],
+)
+def test_a_request_that_is_none_gets_4xx_and_does_not_reach_the_writer(routes: Routes, raw: bytes) -> None:
+    before = (len(ask(routes.writer, "/heads")), len(ask(routes.writer, "/notes")))
+    assert sent(routes, raw).startswith("HTTP/1.1 4")
+    assert (len(ask(routes.writer, "/heads")), len(ask(routes.writer, "/notes"))) == before
+
+
+def test_clients_that_do_not_finish_their_request_are_closed_and_hold_nobody_up(routes: Routes) -> None:
+    before = len(ask(routes.writer, "/heads"))
+    slow = [socket.create_connection(("127.0.0.1", routes.port), timeout=30) for _ in range(200)]
+    for number, connection in enumerate(slow):
+        connection.sendall(b"POST /w/q HTTP/1.1\r\nHost: x\r\nX-Request-Id: unfinished-%d\r\n" % number)
+    assert [routes.query("beside slow clients").status_code for _ in range(20)] == [200] * 20
+    assert routes.query("beside slow clients", path="/w/q").status_code == 200
+    for connection in slow:
+        assert connection.recv(1024) == b"", "the connection is closed"
+        connection.close()
+    statuses = [line for line in routes.ingress.logs().decode().splitlines() if '"status":"408"' in line]
+    assert len(statuses) >= 200
+    assert len(ask(routes.writer, "/heads")) == before + 1, "only the whole request reached the writer"
+
+
+# What can be seen
+
+
+def test_the_log_tells_who_answered_and_what_the_cache_did(routes: Routes) -> None:
+    answers = [routes.get("/q/logged") for _ in range(2)]
+    first, second = (routes.log(answer.headers["X-Request-Id"]) for answer in answers)
+    columns = "time id client request status bytes seconds cache upstream upstream_status upstream_seconds"
+    assert " ".join(first) == columns
+    addresses = [reader.attrs["NetworkSettings"]["Networks"][NAME]["IPAddress"] for reader in routes.readers]
+    assert first["upstream"] in [f"{address}:8080" for address in addresses]
+    assert (first["cache"], second["cache"]) == ("MISS", "HIT")
+    assert first["request"] == "GET /q/logged"
+
+
+def test_a_request_id_is_kept_passed_on_and_returned(routes: Routes) -> None:
+    answer = routes.query("with an id", headers={"X-Request-Id": "dashboard-17.a"})
+    assert answer.headers["X-Request-Id"] == "dashboard-17.a"
+    assert [note["id"] for note in routes.notes("with an id")] == ["dashboard-17.a"]
+    answer = routes.query("with another id", headers={"X-Request-Id": 'no "id" at all'})
+    assert [note["id"] for note in routes.notes("with another id")] == [answer.headers["X-Request-Id"]]
+    assert len(answer.headers["X-Request-Id"]) == 32
+
+
+def test_health_is_that_of_the_nodes(routes: Routes) -> None:
+    with stopped(*routes.readers[1:]):
+        assert routes.get("/healthz").status_code == 200, "one reader is enough"
+        with stopped(routes.readers[0], routes.writer):
+            assert routes.get("/healthz").status_code == 503
+            assert routes.get("/w/healthz").status_code == 503
+    wait(lambda: routes.get("/healthz").status_code == 200, "the readers are not found again")
+    wait(lambda: routes.get("/w/healthz").status_code == 200, "the writer is not found again")
+
+
+def test_the_status_page_is_inside_the_ingress_only(routes: Routes) -> None:
+    inside = routes.ingress.exec_run(["curl", "-s", "http://127.0.0.1:8081/status"]).output.decode()
+    assert "Active connections" in inside
+    address = routes.ingress.attrs["NetworkSettings"]["Networks"].get(NAME, {}).get("IPAddress")
+    routes.ingress.reload()
+    address = routes.ingress.attrs["NetworkSettings"]["Networks"][NAME]["IPAddress"]
+    for port in (8081, 8082):
+        with pytest.raises(OSError):
+            socket.create_connection((address, port), timeout=2)
+    assert "Active connections" not in routes.get("/status").text
+
+
+# New configurations
+
+
+def test_a_configuration_that_nginx_refuses_changes_nothing_and_says_why(routes: Routes) -> None:
+    routes.put(routes.conf().replace("keepalive 16;", "keepalive lots;", 1))
+    wait(lambda: "invalid value" in routes.refusal(), "NGINX's own message is not kept")
+    assert routes.query("as before").status_code == 200
+    routes.configure(uploadLimit="2MiB")
+    assert routes.refusal() == "", "it is forgotten once another is accepted"
+
+
+def test_after_a_restart_the_last_good_configuration_runs(routes: Routes) -> None:
+    routes.put(routes.conf().replace("keepalive 16;", "keepalive lots;", 1))
+    wait(lambda: "invalid value" in routes.refusal(), "NGINX's own message is not kept")
+    routes.ingress.restart()
+    wait(lambda: _served(routes), "the ingress does not come back")
+
+
+def _served(routes: Routes) -> bool:
+    try:
+        return routes.query("after a restart").status_code == 200
+    except requests.RequestException:
+        return False
