@@ -63,7 +63,9 @@ def _out_of_date(leaf: x509.Certificate, now: datetime) -> str | None:
 def self_signed(address: str) -> dict[str, str]:
     """A certificate for this host's names and `address` (an IP), and its key: `certificate` and `key`, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "seafowl (self-signed)")])
+    serial = x509.random_serial_number()
+    # A name of its own: clients look for the one to trust by its name, and may have an older one too.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"seafowl {serial:x}")])
     addresses = dict.fromkeys([ipaddress.ip_address(text) for text in ("127.0.0.1", "::1", address)])
     names = [x509.DNSName("localhost"), *(x509.IPAddress(one) for one in addresses)]
     now = datetime.now(UTC)
@@ -72,7 +74,7 @@ def self_signed(address: str) -> dict[str, str]:
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=_SELF_SIGNED_DAYS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -60,8 +60,8 @@ class CacheSettings(Model):
 
     ttl: WholeSeconds = Field(
         default=timedelta(seconds=1),
-        description="age up to which an answer of `GET /q/…` is given again unasked; one second more while a new one "
-        "is fetched. `0s`: nothing is kept",
+        description="how old a kept answer of `GET /q/…` may be, give or take the second that is needed to ask anew; "
+        "`0s`: nothing is kept",
     )
     stale_when_down: WholeSeconds = Field(
         default=timedelta(seconds=10),

@@ -416,13 +416,7 @@ def _cache_maps(cache: CacheSettings) -> str:
     if not cache.ttl:
         policy = '        default "no-store";'
     else:
-        kept = ", ".join(
-            [
-                f"max-age={_seconds(cache.ttl)}",
-                "stale-while-revalidate=1",
-                *([f"stale-if-error={_seconds(cache.stale_when_down)}"] if cache.stale_when_down else []),
-            ]
-        )
+        kept = ", ".join([*_fresh(_seconds(cache.ttl)), *_stale(_seconds(cache.stale_when_down))])
         policy = f'        "~^GET (200|304)$" "{kept}";\n        default "no-store";'
     return f"""
     # How long which answers may be kept: by the public server, which reads this header. No error is.
@@ -436,6 +430,18 @@ def _cache_maps(cache: CacheSettings) -> str:
         default $content_length;
     }}
 """
+
+
+def _fresh(ttl: int) -> list[str]:
+    """Cache-Control of an answer that may get `ttl` seconds old, and one more while it is asked for anew.
+
+    NGINX counts in whole seconds, so what is kept for a second may be given for almost two.
+    """
+    return ["max-age=1"] if ttl == 1 else [f"max-age={ttl - 1}", "stale-while-revalidate=1"]
+
+
+def _stale(seconds: int) -> list[str]:
+    return [f"stale-if-error={seconds}"] if seconds else []
 
 
 def _cached_route(ingress: IngressSettings) -> str:

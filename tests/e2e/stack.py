@@ -76,6 +76,10 @@ class Stack:
         document["config"] = config
         self.config_file.write_text(yaml.safe_dump(document))
 
+    def set_secret(self, key: str, value: str) -> Outcome:
+        """Set a key of the stack config as a secret, as a user does who has it in a file."""
+        return self.pulumi("config", "set", "--secret", f"{PROJECT}:{key}", stdin=value)
+
     def configuration(self, key: str) -> Any:
         """The value of a key of the stack config; None where it is not set."""
         qualified = key.replace("__", ":") if "__" in key else f"{PROJECT}:{key}"
@@ -91,7 +95,12 @@ class Stack:
         }
 
     def pulumi(
-        self, *arguments: str, cwd: Path = ROOT, config: bool = True, environment: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        cwd: Path = ROOT,
+        config: bool = True,
+        environment: dict[str, str] | None = None,
+        stdin: str = "",
     ) -> Outcome:
         """Run pulumi to its end."""
         flags = ["--config-file", str(self.config_file)] if config else []
@@ -99,6 +108,7 @@ class Stack:
             ["pulumi", *arguments, *flags, "--non-interactive"],
             cwd=cwd,
             env={**self.environment(), **(environment or {})},
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -152,9 +162,13 @@ class Stack:
     def _mine(self) -> dict[str, list[str]]:
         return {"label": [f"{labels.PROJECT}={PROJECT}", f"{labels.STACK}={self.name}"]}
 
+    def everything(self) -> list[Any]:
+        """All containers of the stack, also those that never run."""
+        return self.engine.containers.list(all=True, filters=self._mine())
+
     def containers(self, role: str | None = None) -> list[Any]:
-        """The stack's containers, stopped ones too, sorted by the name that the user knows them by."""
-        found = self.engine.containers.list(all=True, filters=self._mine())
+        """The members of the cluster, stopped ones too, sorted by the name that the user knows them by."""
+        found = [container for container in self.everything() if labels.MEMBER in container.labels]
         wanted = [c for c in found if role is None or c.labels[labels.ROLE] == role]
         return sorted(wanted, key=lambda container: container.labels[labels.MEMBER])
 
@@ -170,7 +184,7 @@ class Stack:
 
     def remove_leftovers(self) -> None:
         """What a run that was cut off left behind."""
-        for container in self.containers():
+        for container in self.everything():
             container.remove(force=True, v=True)
         for volume in self.volumes():
             self.engine.volumes.get(volume).remove(force=True)
