@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine bench-serving constraints
 
 ENV = source ops/env.sh
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## make this machine ready: Docker, Python packages, pulumi, images, the stack
 	@ops/setup.sh
@@ -42,6 +42,10 @@ e2e: setup ## tests with the real engine and real containers (minutes)
 
 bench-engine: setup ## what the engine takes: the figures of the README
 	@$(ENV); python -m bench.engine
+
+bench-serving: setup ## what the ingress costs and saves: the figures of the README
+	@ops/setup.sh wrk
+	@$(ENV); python -m bench.serving
 
 docs: ## write the config reference into README.md
 	@.venv/bin/python -m ops.config_reference

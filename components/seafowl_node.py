@@ -18,12 +18,13 @@ from config.settings import ImageSettings, Settings
 IMAGE_CONTEXT = "images/seafowl-litefs"
 
 _SERVES = f"curl --fail --silent --output /dev/null http://127.0.0.1:{SEAFOWL_PORT}/healthz"
-_INFO = f"curl --fail --silent http://$HOSTNAME.${REPLICATION_NETWORK_ENV}:{LITEFS_PORT}/info"
+# No pipe: its shell may end before its programs do, and LiteFS, the container's first process, reaps no orphans.
+_INFO = f'expr "$(curl --fail --silent http://$HOSTNAME.${REPLICATION_NETWORK_ENV}:{LITEFS_PORT}/info)"'
 
 HEALTHY: dict[NodeRole, str] = {
-    "writer": f"{_SERVES} && {_INFO} | grep -Eq '\"isPrimary\": ?true'",
+    "writer": f"{_SERVES} && {_INFO} : '.*\"isPrimary\": *true' >/dev/null",
     # A node that is not connected names no primary. (It also reports a lag of 0, which proves nothing.)
-    "reader": f'{_SERVES} && {_INFO} | grep -Eq \'"hostname": ?"[^"]\'',
+    "reader": f'{_SERVES} && {_INFO} : \'.*"hostname": *"[^"]\' >/dev/null',
 }
 """Shell command that succeeds while the node serves, and is the primary or follows one."""
 

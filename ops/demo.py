@@ -22,6 +22,7 @@ from rich.table import Table
 
 from cluster import labels
 from cluster.engine import ClusterError, Engine
+from ops.client import Client
 from ops.running import RunningStack, current_stack, member_name, members
 
 _CAMBRIDGE_URL = "https://www.cl.cam.ac.uk/research/dtg/weather/weather-raw.csv"
@@ -46,10 +47,12 @@ def main() -> int:
     console = Console()
     try:
         stack = current_stack()
-        loaded = _load(stack, console)
-        rows = _replicated_rows(stack, loaded.table)
-        console.print(f"{rows:,} rows of {loaded.source} in table {loaded.table}, read through {_read_url(stack)}")
-        answers = [_query(stack, loaded.by_month) for _ in range(4 * int(stack.outputs["readers"]))]
+        client = Client(stack)
+        readers = int(stack.outputs["readers"])
+        loaded = _load(client, console)
+        rows = _replicated_rows(client, loaded.table, readers)
+        console.print(f"{rows:,} rows of {loaded.source} in table {loaded.table}, read through {client.read_url}")
+        answers = [_query(client, loaded.by_month) for _ in range(4 * readers)]
         console.print(_table(answers[0][1]))
         if any(answer != answers[0][1] for _, answer in answers):
             raise ClusterError("the readers gave different answers to one query")
@@ -60,24 +63,24 @@ def main() -> int:
     return 0
 
 
-def _load(stack: RunningStack, console: Console) -> Loaded:
+def _load(client: Client, console: Console) -> Loaded:
     if _reachable(_CAMBRIDGE_URL):
         console.print(f"Loading {_CAMBRIDGE_URL} …")
-        return _load_cambridge(stack)
+        return _load_cambridge(client)
     console.print(f"{_CAMBRIDGE_URL} cannot be reached; loading the weather of Seattle ({_SEATTLE_PACKAGE}) …")
-    return _load_seattle(stack)
+    return load_seattle(client)
 
 
-def _replicated_rows(stack: RunningStack, table: str) -> int:
+def _replicated_rows(client: Client, table: str, readers: int) -> int:
     """Rows of `table`, once every reader has it: replication is asynchronous."""
     query = f"SELECT COUNT(*) AS n FROM {table}"
-    wanted = requests.post(f"{_write_url(stack)}/q", json={"query": query}, timeout=_SECONDS)
+    wanted = client.writes.post(f"{client.write_url}/q", json={"query": query}, timeout=_SECONDS)
     _must_be_ok(wanted, query)
     deadline = time.monotonic() + _REPLICATION_SECONDS
     agreeing = 0
     # As many answers in a row as there are readers: NGINX asks them in turn.
-    while agreeing < 2 * int(stack.outputs["readers"]):
-        answer = requests.post(_read_url(stack), json={"query": query}, timeout=_SECONDS)
+    while agreeing < 2 * readers:
+        answer = client.reads.post(client.read_url, json={"query": query}, timeout=_SECONDS)
         agreeing = agreeing + 1 if answer.text == wanted.text else 0
         if not agreeing and time.monotonic() > deadline:
             raise ClusterError(
@@ -93,7 +96,7 @@ def _reachable(url: str) -> bool:
         return False
 
 
-def _load_cambridge(stack: RunningStack) -> Loaded:
+def _load_cambridge(client: Client) -> Loaded:
     columns = {
         "timestamp": "TIMESTAMP",
         "temp_c_10": "INT",
@@ -114,7 +117,7 @@ def _load_cambridge(stack: RunningStack) -> Loaded:
     )
     # External tables live in one process's memory, under a name that stays taken: one request makes and drops it.
     _write(
-        stack,
+        client,
         f"DROP TABLE IF EXISTS {table}; DROP TABLE IF EXISTS staging.{table};"
         f"CREATE EXTERNAL TABLE {table} ({listed}) STORED AS CSV LOCATION '{_CAMBRIDGE_URL}';"
         f"CREATE TABLE {table} AS SELECT {copied} FROM staging.{table}; DROP TABLE staging.{table}",
@@ -128,11 +131,12 @@ def _load_cambridge(stack: RunningStack) -> Loaded:
     )
 
 
-def _load_seattle(stack: RunningStack) -> Loaded:
+def load_seattle(client: Client) -> Loaded:
+    """Load the weather of Seattle, in place of an earlier one. Raises `ClusterError`."""
     table = "seattle_weather"
-    _write(stack, f"DROP TABLE IF EXISTS {table}")
-    answer = requests.post(
-        f"{_write_url(stack)}/upload/public/{table}",
+    _write(client, f"DROP TABLE IF EXISTS {table}")
+    answer = client.writes.post(
+        f"{client.write_url}/upload/public/{table}",
         files={"data": ("seattle-weather.csv", _seattle_csv(), "text/csv")},
         timeout=_SECONDS,
     )
@@ -160,22 +164,14 @@ def _seattle_csv() -> bytes:
         return zipfile.ZipFile(wheel).read(_SEATTLE_FILE)
 
 
-def _write_url(stack: RunningStack) -> str:
-    return str(stack.outputs["writeUrl"]).removesuffix("/q")
-
-
-def _read_url(stack: RunningStack) -> str:
-    return str(stack.outputs["queryUrl"])
-
-
-def _write(stack: RunningStack, statements: str) -> None:
-    answer = requests.post(f"{_write_url(stack)}/q", json={"query": statements}, timeout=_SECONDS)
+def _write(client: Client, statements: str) -> None:
+    answer = client.writes.post(f"{client.write_url}/q", json={"query": statements}, timeout=_SECONDS)
     _must_be_ok(answer, statements)
 
 
-def _query(stack: RunningStack, query: str) -> tuple[str, list[dict[str, Any]]]:
+def _query(client: Client, query: str) -> tuple[str, list[dict[str, Any]]]:
     """The id of the request at the ingress, and the rows."""
-    answer = requests.post(_read_url(stack), json={"query": query}, timeout=_SECONDS)
+    answer = client.reads.post(client.read_url, json={"query": query}, timeout=_SECONDS)
     _must_be_ok(answer, query)
     return answer.headers.get("X-Request-Id", ""), [json.loads(line) for line in answer.text.splitlines()]
 

@@ -183,6 +183,16 @@ setup_stack() {
   .venv/bin/python ops/local_config.py "Pulumi.$stack.yaml" "$config" "${images[@]}"
 }
 
+# What makes the load of a benchmark.
+setup_wrk() {
+  if command -v wrk >/dev/null; then return; fi
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    fail "wrk, which makes the load, is not installed (Debian: apt-get install wrk)"
+  say "installing wrk (apt-get install wrk) …"
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk; } >"$local_dir/apt.log" 2>&1 ||
+    fail "apt-get could not install wrk: see $local_dir/apt.log"
+}
+
 use_docker_host
 if [ $# = 0 ]; then set -- docker python toolchain images stack; fi
 for step in "$@"; do "setup_$step"; done
