@@ -174,7 +174,7 @@ def declare_stack(
     preview: bool = False,
     look: Callable[..., Seen] = lambda *_: Seen("engine", 2, [], here=False),
     judge: Callable[..., None] = lambda *_: None,
-    await_healthy: Callable[..., None] = lambda *_: None,
+    await_healthy: Callable[..., None] = lambda *_, **__: None,
     record: Record | None = None,
 ) -> Record:
     """Declare the whole stack. Its looks at Docker are replaced: no test here talks to it."""
@@ -237,4 +237,21 @@ def docker_labels(resource: Declared) -> dict[str, str]:
 
 def networks(container: Declared) -> dict[str, list[str]]:
     """The networks that a container is on, by their physical name, with its aliases there."""
-    return {item["name"]: item.get("aliases", []) for item in revealed(container.inputs["networksAdvanced"])}
+    return {item["name"]: item.get("aliases", []) for item in revealed(container.inputs.get("networksAdvanced", []))}
+
+
+def comparable(record: Record) -> dict[str, Any]:
+    """All inputs, without what the engine ignores later offers of, and with the random values replaced."""
+    texts = {resource.label: resource.inputs for resource in record.resources if not resource.ignore_changes}
+    random_values = [value for stash in record.of("Stash") for value in readable_texts(revealed(stash.inputs))]
+    return {label: _without(inputs, random_values) for label, inputs in texts.items()}
+
+
+def _without(value: Any, texts: list[str]) -> Any:
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, "…") if len(text) >= 8 else value
+        return value
+    if isinstance(value, dict):
+        return {key: _without(item, texts) for key, item in value.items()}
+    return [_without(item, texts) for item in value] if isinstance(value, list) else value

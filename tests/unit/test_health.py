@@ -1,18 +1,19 @@
 """The look at the whole cluster at the end of an `up`: what it waits for, and how it says what is wrong."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cluster import health
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Member, Patience, Route, await_healthy
+from cluster.health import Configuration, Member, Patience, Route, await_healthy
 from tests.unit.fake_engine import FakeEngine, FakeTime, container
 
 HOST = DockerHost("unix:///d.sock")
 PARTS = [Member(name, f"id-of-{name}") for name in ("object-store", "writer-0", "reader-0", "reader-1", "ingress")]
 ROUTES = [Route(PARTS[-1], PARTS[2:4], "ask-a-reader")]
+CONFIGURATION = Configuration(PARTS[-1], "f00d", is_new=False, running="what-runs", refused="what-was-refused")
 ADDRESSES = {"reader-0": "10.0.0.2", "reader-1": "10.0.0.3"}
 
 
@@ -39,10 +40,12 @@ def engine(monkeypatch: pytest.MonkeyPatch, clock: FakeTime) -> FakeEngine:
 
 
 def routes(_container_id: str, command: list[str]) -> tuple[int, str]:
-    """Every health check passes, and the ingress reaches every reader."""
+    """Every health check passes, and the ingress runs with what it should and reaches every reader."""
+    if command[-1] == "what-runs":
+        return 0, "f00d\n"
     if "ask-a-reader" not in command[-1]:
         return 0, ""
-    return 0, "".join(f"HTTP/1.1 200 OK\r\nX-Upstream: {ip}:8080\r\n\r\n" for ip in ADDRESSES.values())
+    return 0, "".join(f"HTTP/1.1 200 OK\r\nX-Node: {ip}:8080\r\n\r\n" for ip in ADDRESSES.values())
 
 
 def not_yet(engine: FakeEngine, name: str, *states: dict[str, Any] | None) -> Member:
@@ -59,24 +62,24 @@ def passing_after(looks: int, engine: FakeEngine, name: str) -> None:
     failures = [1] * looks
 
     def run(container_id: str, command: list[str]) -> tuple[int, str]:
-        if container_id == f"id-of-{name}" and "ask-a-reader" not in command[-1] and failures:
+        if container_id == f"id-of-{name}" and command[-1] == "curl somewhere" and failures:
             return failures.pop(), ""
         return routes(container_id, command)
 
     engine.commands = run
 
 
-def look(patience: Patience | None = None, members: Sequence[Member] = PARTS) -> list[str]:
+def look(patience: Patience | None = None, configuration: Configuration = CONFIGURATION) -> list[str]:
     """Look at the cluster; what it reported."""
     reports: list[str] = []
-    await_healthy(HOST, members, ROUTES, reports.append, patience)
+    await_healthy(HOST, PARTS, ROUTES, configuration, report=reports.append, patience=patience)
     return reports
 
 
-def failure(engine: FakeEngine, patience: Patience | None = None) -> str:
+def failure(engine: FakeEngine, patience: Patience | None = None, configuration: Configuration = CONFIGURATION) -> str:
     """The text that the look fails with."""
     with pytest.raises(ClusterError) as caught:
-        look(patience)
+        look(patience, configuration)
     assert engine.calls[-1] == "close", "the connection stays open"
     return str(caught.value)
 
@@ -232,7 +235,7 @@ def test_new_readers_are_healthy_only_once_the_ingress_reaches_them(engine: Fake
     def run(_container_id: str, command: list[str]) -> tuple[int, str]:
         if "ask-a-reader" not in command[-1]:
             return 0, ""
-        return 0, f"HTTP/1.1 200 OK\r\nX-Upstream: {answers.pop(0)}\r\n\r\n"
+        return 0, f"HTTP/1.1 200 OK\r\nX-Node: {answers.pop(0)}\r\n\r\n"
 
     engine.commands = run
     assert look() == ["waiting for reader-1 to be healthy", "waiting for the ingress to reach reader-0, reader-1"]
@@ -241,7 +244,7 @@ def test_new_readers_are_healthy_only_once_the_ingress_reaches_them(engine: Fake
 
 def test_a_reader_that_the_ingress_was_refused_by_counts_as_not_reached(engine: FakeEngine) -> None:
     not_yet(engine, "reader-1", container("id-of-reader-1", networks={"front": "10.0.0.3"}))
-    engine.commands = lambda _id, _command: (0, "X-Upstream: 10.0.0.3:8080, 10.0.0.2:8080\r\n")
+    engine.commands = lambda _id, _command: (0, "X-Node: 10.0.0.3:8080, 10.0.0.2:8080\r\n")
     text = failure(engine)
     assert text.startswith("ingress: it does not reach reader-1")
     assert "reader-0" not in text
@@ -249,7 +252,7 @@ def test_a_reader_that_the_ingress_was_refused_by_counts_as_not_reached(engine: 
 
 def test_an_ingress_that_reaches_no_reader_fails_the_up_with_their_names(engine: FakeEngine, clock: FakeTime) -> None:
     not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
-    engine.commands = lambda _id, command: (0, "") if "ask" not in command[-1] else (7, "")
+    engine.commands = lambda id_, command: routes(id_, command) if "ask" not in command[-1] else (7, "")
     began = clock.now
     text = failure(engine)
     assert "it does not reach reader-0, reader-1" in text
@@ -258,10 +261,84 @@ def test_an_ingress_that_reaches_no_reader_fails_the_up_with_their_names(engine:
 
 def test_an_ingress_that_cannot_be_asked_fails_the_up_too(engine: FakeEngine) -> None:
     not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
-    engine.commands = lambda _id, command: (0, "") if "ask" not in command[-1] else None
+    engine.commands = lambda id_, command: routes(id_, command) if "ask" not in command[-1] else None
     assert "it does not reach reader-0, reader-1" in failure(engine)
 
 
 def test_the_ingress_is_not_asked_where_only_the_writer_was_waited_for(engine: FakeEngine) -> None:
     not_yet(engine, "writer-0", container("id-of-writer-0"))
     assert look() == ["waiting for writer-0 to be healthy"]
+
+
+# The configuration that NGINX runs with
+
+NEW = replace(CONFIGURATION, is_new=True)
+
+
+def ingress_says(engine: FakeEngine, running: list[str], refused: list[str]) -> None:
+    """Let the ingress answer so, one look after the other; the last answer stays."""
+    answers = {"what-runs": list(running), "what-was-refused": list(refused)}
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        left = answers.get(command[-1])
+        if left is None:
+            return routes(container_id, command)
+        text = left.pop(0) if len(left) > 1 else left[0]
+        return (0, text) if text else (1, "cat: no such file")
+
+    engine.commands = run
+
+
+def asked(engine: FakeEngine) -> int:
+    return engine.calls.count("run id-of-ingress")
+
+
+def test_a_configuration_that_is_not_new_is_not_asked_for_where_the_ingress_is_healthy(engine: FakeEngine) -> None:
+    ingress_says(engine, ["0ld"], ["f00d\nnginx: [emerg]"])
+    assert look() == []
+    assert asked(engine) == 0, "its health check knows of a refusal: an `up` without a change costs one call"
+
+
+def test_a_new_configuration_is_waited_for_though_the_ingress_is_healthy(engine: FakeEngine, clock: FakeTime) -> None:
+    ingress_says(engine, ["0ld", "0ld", "f00d\n"], [""])
+    assert look(configuration=NEW) == []
+    assert clock.slept == 2
+
+
+def test_an_ingress_that_is_new_runs_with_its_configuration_before_it_counts_as_healthy(engine: FakeEngine) -> None:
+    not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
+    ingress_says(engine, ["", "f00d"], [""])
+    assert look()[0] == "waiting for ingress to be healthy"
+    assert asked(engine) >= 3
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_a_configuration_that_nginx_refuses_fails_the_up_with_its_message(
+    engine: FakeEngine, clock: FakeTime, starting: bool
+) -> None:
+    if starting:
+        not_yet(engine, "ingress", container("id-of-ingress", networks={"front": "10.0.0.9"}))
+    message = 'nginx: [emerg] unknown directive "cache"\nnginx: configuration file /tmp/next.conf test failed'
+    ingress_says(engine, ["0ld"], [f"f00d\n{message}\n"])
+    text = failure(engine, configuration=NEW)
+    assert text.startswith("ingress: NGINX refuses the new configuration, and keeps running with the one before")
+    assert all(f"\n    {line}\n" in text for line in message.splitlines())
+    assert "Take the change back, or mend it, and run `pulumi up` again." in text
+    assert clock.slept == 0, "waiting longer would not mend it"
+
+
+def test_the_refusal_of_an_earlier_configuration_is_not_taken_for_one_of_this(
+    engine: FakeEngine, clock: FakeTime
+) -> None:
+    ingress_says(engine, ["0ld", "0ld", "f00d"], ["0ther\nnginx: [emerg] of the last attempt"])
+    assert look(configuration=NEW) == []
+    assert clock.slept == 2
+
+
+def test_an_ingress_that_is_stopped_is_told_by_its_log_and_not_by_its_configuration(engine: FakeEngine) -> None:
+    not_yet(engine, "ingress", container("id-of-ingress", status="exited"))
+    engine.commands = lambda _id, _command: None
+    engine.logs = ["nginx: [emerg] bind() failed"]
+    text = failure(engine)
+    assert "ingress is not healthy: it is exited" in text
+    assert "bind() failed" in text

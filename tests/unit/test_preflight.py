@@ -17,7 +17,7 @@ from tests.unit.fake_engine import FakeEngine
 LOCAL = DockerHost("unix:///var/run/docker.sock")
 FAR = DockerHost("ssh://me@far")
 PLACES = {"table data": "MinIO, volume a", "bucket": "seafowl"}
-CLAIM = Claim("seafowl", "dev", "mine", "127.0.0.1", 1, cpus=0, places=PLACES, places_before=PLACES)
+CLAIM = Claim("seafowl", "dev", "mine", "127.0.0.1", {"ingress.port": 1}, cpus=0, places=PLACES, places_before=PLACES)
 MINE = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "dev"}
 THEIRS = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "prod"}
 
@@ -59,7 +59,7 @@ def published(
 
 
 def claim(port: int, address: str = "127.0.0.1") -> Claim:
-    return replace(CLAIM, bind_address=address, port=port)
+    return replace(CLAIM, bind_address=address, ports={"ingress.port": port})
 
 
 def check(host: DockerHost, claimed: Claim) -> None:
@@ -100,6 +100,26 @@ def test_a_container_without_labels_takes_a_port_all_the_same(engine: FakeEngine
 def test_every_interface_and_one_of_them_clash(engine: FakeEngine, free: int, theirs: str, ours: str) -> None:
     engine.listed = [published(free, theirs)]
     assert "by the container other" in refusal(free, ours)
+
+
+def test_the_port_that_http_is_sent_on_from_is_looked_at_too_and_named_by_its_own_key(
+    engine: FakeEngine, free: int, taken: int
+) -> None:
+    both = replace(CLAIM, ports={"ingress.port": free, "ingress.tls.redirectPort": taken})
+    with pytest.raises(ClusterError) as caught:
+        check(LOCAL, both)
+    text = str(caught.value)
+    assert f"seafowl:ingress.tls.redirectPort {taken} is taken on 127.0.0.1 by another program" in text
+    assert "`pulumi config set --path ingress.tls.redirectPort <port>`" in text
+    assert "ingress.port" not in text, "that one is free"
+
+
+def test_all_ports_that_are_taken_are_told_at_once(engine: FakeEngine, free: int, taken: int) -> None:
+    engine.listed = [published(free, name="web")]
+    with pytest.raises(ClusterError) as caught:
+        check(LOCAL, replace(CLAIM, ports={"ingress.port": free, "ingress.tls.redirectPort": taken}))
+    assert f"ingress.port {free} is taken on 127.0.0.1 by the container web" in str(caught.value)
+    assert f"ingress.tls.redirectPort {taken} is taken on 127.0.0.1 by another program" in str(caught.value)
 
 
 def test_another_port_or_another_address_does_not_clash(engine: FakeEngine, free: int) -> None:

@@ -38,7 +38,7 @@ def program(config: dict[str, str], host: Host, record: Record) -> None:
         patch("cluster.preflight.reach", host.reach),
         patch("components.checks.look", lambda _: Seen("engine", 2, [], here=False)),
         patch("components.checks.judge", lambda *_: None),
-        patch("components.checks.await_healthy", lambda *_: None),
+        patch("components.checks.await_healthy", lambda *_, **__: None),
     ):
         run(main, record=record)
 
@@ -46,14 +46,14 @@ def program(config: dict[str, str], host: Host, record: Record) -> None:
 def test_an_empty_config_declares_the_stack() -> None:
     host, record = Host(), Record()
     program({}, host, record)
-    assert len(record.of("Container")) == 5
+    assert len(record.of("Container")) == 6
     assert record.outputs["queryUrl"] == "http://127.0.0.1:8080/q"
 
 
 def test_the_config_reaches_the_containers() -> None:
     host, record = Host(), Record()
     program({"seafowl:readers": "4", "seafowl:ingress": '{"port": 9090}'}, host, record)
-    assert len(record.of("Container")) == 7
+    assert len(record.of("Container")) == 8
     assert record.one("Container ingress").inputs["ports"][0]["external"] == 9090
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from config.layout import CATALOG_FILE, INGRESS_PORT, LITEFS_PORT, SEAFOWL_PORT
+from config.ingress_start import render_certificate_start, render_ingress_start
+from config.layout import CATALOG_FILE, LITEFS_PORT
 from config.litefs import NodeRole, render_litefs_yml
 from config.minio import render_minio_start
 from config.nginx import render_nginx_conf
 from config.seafowl import render_seafowl_toml
 from config.settings import Settings
-from tests.unit.nginx_conf import Block, arguments, block, in_force, parsed
 
 STORE = {"bucket": "tables", "endpoint": "http://object-store:9000", "region": "us-east-1"}
 ROLES: tuple[NodeRole, ...] = ("writer", "reader")
@@ -29,18 +29,6 @@ def litefs(role: NodeRole) -> dict[str, Any]:
 
 def seafowl(role: NodeRole, store: dict[str, str] | None = None, **config: Any) -> dict[str, Any]:
     return tomllib.loads(render_seafowl_toml(role, Settings.model_validate(config), store or STORE))
-
-
-def nginx(tmp_path: Path, **ingress: Any) -> Block:
-    """The directives of the rendered nginx.conf."""
-    return parsed(render_nginx_conf(Settings.model_validate({"ingress": ingress}).ingress), tmp_path)
-
-
-def levels_of(location: str, tmp_path: Path) -> list[Block]:
-    """The levels that a location of the rendered nginx.conf inherits from, and the location itself."""
-    http = block(nginx(tmp_path), "http")
-    server = block(http, "server")
-    return [http, server, block(server, "location", location)]
 
 
 # litefs.yml
@@ -116,6 +104,20 @@ def test_readers_refuse_writes_whatever_the_access() -> None:
     assert seafowl("reader", access={"write": "any"})["frontend"]["http"]["write_access"] == "off"
 
 
+@pytest.mark.parametrize("write", ["any", "token", "off"])
+def test_readers_keep_write_access_off_where_the_writer_asks_for_a_token(write: str) -> None:
+    assert seafowl("reader", access={"write": write})["frontend"]["http"]["write_access"] == "off"
+
+
+def test_what_a_token_is_asked_for_is_left_to_the_environment() -> None:
+    writer = seafowl("writer", access={"read": "token", "write": "token"})["frontend"]["http"]
+    assert not {"read_access", "write_access"} & writer.keys(), "a value in the file would stand beside the hash"
+    assert "read_access" not in seafowl("reader", access={"read": "token"})["frontend"]["http"]
+    half = seafowl("writer", access={"read": "token"})["frontend"]["http"]
+    assert half["write_access"] == "any"
+    assert "read_access" not in half
+
+
 def test_access_turned_off_holds_on_every_node() -> None:
     for role in ROLES:
         http = seafowl(role, access={"read": False, "write": False})["frontend"]["http"]
@@ -147,69 +149,13 @@ def test_without_a_memory_limit_seafowl_decides_itself() -> None:
     assert "runtime" not in seafowl("writer")
 
 
-def test_the_upload_limit_is_the_same_at_nginx_and_at_seafowl(tmp_path: Path) -> None:
-    http = block(nginx(tmp_path, uploadLimit="3GiB"), "http")
-    assert arguments(http, "client_max_body_size") == [["3072m"]]
+def test_the_upload_limit_of_the_config_is_the_ingresss_matter_and_no_node_restarts_for_it() -> None:
     for role in ROLES:
-        limit = seafowl(role, ingress={"uploadLimit": "3GiB"})["frontend"]["http"]["upload_data_max_length"]
-        assert limit == 3072, "in MiB"
-
-
-# nginx.conf
-
-
-def test_writes_go_to_the_writer_and_never_a_second_time(tmp_path: Path) -> None:
-    levels = levels_of("/w/", tmp_path)
-    assert in_force(levels, "proxy_pass") == ["http://writer$path_at_writer"]
-    assert in_force(levels, "proxy_next_upstream") == ["off"]
-    assert not [code for level in levels for code in arguments(level, "error_page")], "it would be sent again"
-
-
-def test_the_writer_gets_the_path_as_the_client_sent_it(tmp_path: Path) -> None:
-    paths = block(block(nginx(tmp_path), "http"), "map", "$request_uri", "$path_at_writer")
-    pattern = paths[0]["directive"]
-    assert pattern.startswith("~")
-    match = re.fullmatch(pattern[1:].replace("?<rest>", "?P<rest>"), "/w/q/SELECT%2F1?x=%20")
-    assert match is not None
-    assert match["rest"] == "/q/SELECT%2F1?x=%20", "decoded, %2F would change the query"
-    assert re.fullmatch(pattern[1:].replace("?<rest>", "?P<rest>"), "/%77/q") is None
-
-
-def test_a_path_that_only_decodes_to_a_write_is_refused(tmp_path: Path) -> None:
-    writes = block(block(block(nginx(tmp_path), "http"), "server"), "location", "/w/")
-    assert arguments(block(writes, "if", "$path_at_writer", "=", ""), "return") == [["400"]]
-
-
-def test_reads_go_to_the_readers_and_to_another_where_one_does_not_answer(tmp_path: Path) -> None:
-    levels = levels_of("/", tmp_path)
-    assert in_force(levels, "proxy_pass") == ["http://readers"]
-    retries = in_force(levels, "proxy_next_upstream")
-    assert {"error", "timeout", "http_502", "http_503", "non_idempotent"} <= set(retries)
-
-
-@pytest.mark.parametrize(("upstream", "name"), [("readers", "seafowl-readers"), ("writer", "seafowl-writers")])
-def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: str, name: str) -> None:
-    http = block(nginx(tmp_path), "http")
-    (server,) = arguments(block(http, "upstream", upstream), "server")
-    assert server[0] == f"{name}:{SEAFOWL_PORT}"
-    assert "resolve" in server
-    assert arguments(block(http, "upstream", upstream), "zone"), "`resolve` needs it"
-    assert arguments(http, "resolver")[0][0] == "127.0.0.11"
-
-
-def test_one_failed_write_does_not_shut_the_writer_out(tmp_path: Path) -> None:
-    (server,) = arguments(block(block(nginx(tmp_path), "http"), "upstream", "writer"), "server")
-    assert "max_fails=0" in server
-
-
-def test_nginx_listens_where_the_container_publishes(tmp_path: Path) -> None:
-    server = block(block(nginx(tmp_path, port=9999), "http"), "server")
-    assert arguments(server, "listen") == [[str(INGRESS_PORT)]], "the host's port is Docker's matter"
-
-
-def test_a_wide_result_fits_into_nginxs_header_buffer(tmp_path: Path) -> None:
-    (size,) = arguments(block(nginx(tmp_path), "http"), "proxy_buffer_size")
-    assert int(size[0].removesuffix("k")) * 1024 >= 500 * 180, "180 bytes a column: 4k end at some 25"
+        limits = {
+            seafowl(role, ingress={"uploadLimit": size})["frontend"]["http"]["upload_data_max_length"]
+            for size in ("1MiB", "3GiB", "1TiB")
+        }
+        assert limits == {1024 * 1024}, "in MiB: the largest that a config may ask the ingress for"
 
 
 # MinIO's start script
@@ -250,5 +196,8 @@ def test_rendered_text_is_the_same_every_time(role: NodeRole) -> None:
     settings = Settings.model_validate({"resources": {"writer": {"memory": "1GiB"}}})
     assert render_litefs_yml(role) == render_litefs_yml(role)
     assert render_seafowl_toml(role, settings, STORE) == render_seafowl_toml(role, settings, dict(STORE))
-    assert render_nginx_conf(settings.ingress) == render_nginx_conf(settings.ingress)
+    nginx_conf = render_nginx_conf(settings.ingress, settings.access)
+    assert nginx_conf == render_nginx_conf(settings.ingress, settings.access)
+    assert render_ingress_start() == render_ingress_start()
+    assert render_certificate_start() == render_certificate_start()
     assert render_minio_start("tables") == render_minio_start("tables")

@@ -9,12 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.layout import INGRESS_PORT
 from config.litefs import NodeRole, render_litefs_yml
 from config.minio import render_minio_start
 from config.nginx import render_nginx_conf
 from config.seafowl import render_seafowl_toml
 from config.settings import S3Settings, Settings
-from tests.unit.nginx_conf import arguments, block, parsed
+from tests.unit.nginx_conf import arguments, block, parsed, server
 
 PAIRS = [(w, r) for w in ("delete", "truncate", "persist") for r in ("off", "delete", "memory", False)]
 BUCKETS = st.from_regex(r"[a-z0-9]([a-z0-9]|-(?=[a-z0-9])){1,60}[a-z0-9]", fullmatch=True)
@@ -39,21 +40,43 @@ S3 = st.fixed_dictionaries(
     },
 )
 MINIO = st.fixed_dictionaries({}, optional={"bucket": BUCKETS})
+
+
+def times(least: int, most: int) -> st.SearchStrategy[str]:
+    """Times of whole seconds, in each unit that can say them."""
+    return st.integers(least, most).flatmap(
+        lambda seconds: st.sampled_from(
+            [f"{seconds}s", f"{seconds * 1000}ms", *([f"{seconds // 60}m"] if seconds and seconds % 60 == 0 else [])]
+        )
+    )
+
+
+def parts(**optional: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+RATES = st.integers(1, 100_000)
+INGRESS = parts(
+    bindAddress=st.ip_addresses().filter(lambda a: a.version == 4 or a.ipv4_mapped is None).map(str),
+    # Below every port that is sent on, and that in turn may not be it.
+    port=st.integers(1, 40000),
+    uploadLimit=sizes(1),
+    readTimeout=times(1, 86400) | st.integers(1000, 86_400_000).map(lambda n: f"{n}ms"),
+    writeTimeout=times(1, 86400),
+    retryInterval=times(1, 60),
+    cache=parts(ttl=times(0, 86400), staleWhenDown=times(0, 86400), size=sizes(1)),
+    limits=parts(connections=RATES)
+    | st.fixed_dictionaries({"requestsPerSecond": RATES}, optional={"burst": RATES, "connections": RATES}),
+    tls=st.fixed_dictionaries({"selfSigned": st.just(True)}, optional={"redirectPort": st.integers(40001, 65535)}),
+)
 CONFIGS = st.fixed_dictionaries(
     {"modes": st.sampled_from([*PAIRS, ("wal", "wal")])},
     optional={
         "readers": st.integers(1, 1000) | st.integers(1, 1000).map(str),
-        "ingress": st.fixed_dictionaries(
-            {},
-            optional={
-                "bindAddress": st.ip_addresses().filter(lambda a: a.version == 4 or a.ipv4_mapped is None).map(str),
-                "port": st.integers(1, 65535),
-                "uploadLimit": sizes(1),
-            },
-        ),
+        "ingress": INGRESS,
         "objectStore": st.one_of(S3.map(lambda s3: {"s3": s3}), MINIO.map(lambda minio: {"minio": minio})),
         "access": st.fixed_dictionaries(
-            {}, optional={key: st.sampled_from(["any", "off", False, "false"]) for key in ("read", "write")}
+            {}, optional={key: st.sampled_from(["any", "token", "off", False, "false"]) for key in ("read", "write")}
         ),
         "resources": st.fixed_dictionaries(
             {},
@@ -83,19 +106,24 @@ def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], role: 
     assert document["object_store"] == {"type": "s3", **object_store(s)}
     mode = s.writer_journal_mode if role == "writer" else s.reader_journal_mode
     assert document["catalog"]["journal_mode"] == mode
-    assert document["frontend"]["http"]["upload_data_max_length"] * 1024 * 1024 == s.ingress.upload_limit
+    http = document["frontend"]["http"]
+    assert http["upload_data_max_length"] * 1024 * 1024 >= s.ingress.upload_limit, (
+        "Seafowl would refuse what NGINX lets in"
+    )
+    assert http.get("read_access", "token") == s.access.read
+    assert http.get("write_access", "token") == (s.access.write if role == "writer" else "off")
     assert document.get("runtime", {}).get("max_memory", 64) >= 64, "Seafowl refuses less"
 
 
 @given(config=CONFIGS)
-@settings(max_examples=25)
+@settings(max_examples=40)
 def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: dict[str, Any], tmp_path: Path) -> None:
-    ingress = validated(config).ingress
-    text = render_nginx_conf(ingress)
-    assert text == render_nginx_conf(ingress)
-    http = block(parsed(text, tmp_path), "http")
-    (size,) = arguments(http, "client_max_body_size")
-    assert int(size[0].removesuffix("m")) * 1024 * 1024 == ingress.upload_limit
+    s, again = validated(config), validated(config)
+    text = render_nginx_conf(s.ingress, s.access)
+    assert text == render_nginx_conf(again.ingress, again.access), "each difference is one in every preview"
+    writes = block(server(parsed(text, tmp_path), INGRESS_PORT), "location", "^~", "/w/")
+    (size,) = arguments(writes, "client_max_body_size")
+    assert int(size[0].removesuffix("m")) * 1024 * 1024 == s.ingress.upload_limit
 
 
 @given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))

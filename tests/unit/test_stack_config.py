@@ -8,6 +8,7 @@ import pytest
 from config import stack_config
 from config.problems import ConfigError
 from config.stack_config import StackConfig
+from tests.unit.certificates import expired, pair
 from tests.unit.pulumi_mocks import run
 
 S3 = json.dumps({"s3": {"bucket": "tables", "region": "eu-west-1"}})
@@ -77,7 +78,7 @@ def test_every_problem_is_in_one_error() -> None:
 def test_text_that_is_no_json_is_refused_without_being_printed() -> None:
     error = refusal({"seafowl:ingress": '{"port": hunter2'})
     assert [problem.key for problem in error.problems] == ["seafowl:ingress"]
-    assert "bindAddress, port, uploadLimit" in str(error)
+    assert "bindAddress, port, tls, uploadLimit" in str(error)
     assert "hunter2" not in str(error)
 
 
@@ -138,6 +139,54 @@ def test_s3_keys_without_an_s3_are_refused_because_nothing_would_read_them() -> 
     error = refusal(S3_KEYS, list(S3_KEYS))
     assert {problem.key for problem in error.problems} == set(S3_KEYS)
     assert "Remove it" in str(error)
+
+
+def test_tokens_and_the_key_of_a_certificate_arrive_as_secret_outputs() -> None:
+    mine = pair()
+    config = load(
+        {
+            "seafowl:access": '{"read": "token"}',
+            "seafowl:readToken": "r" * 20,
+            "seafowl:ingress": json.dumps({"tls": {"certificate": mine.certificate}}),
+            "seafowl:tlsKey": mine.key,
+        },
+        ["seafowl:readToken", "seafowl:tlsKey"],
+    )
+    results: dict[str, tuple[bool, str | None]] = {}
+
+    async def look() -> None:
+        for key, output in config.secrets.items():
+            results[key] = (await output.is_secret(), await output.future())
+
+    run(look)
+    assert results == {"readToken": (True, "r" * 20), "tlsKey": (True, mine.key)}
+
+
+def test_an_expired_certificate_is_warned_of_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    old = expired()
+    tls = {"seafowl:ingress": json.dumps({"tls": {"certificate": old.certificate}}), "seafowl:tlsKey": old.key}
+    config = load(tls, ["seafowl:tlsKey"])
+    assert config.settings.ingress.tls is not None
+    assert told == ["seafowl:ingress.tls.certificate has expired on 2020-03-01: clients will refuse it"]
+
+
+def test_a_refused_config_is_not_warned_of_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    old = expired()
+    tls = {"seafowl:ingress": json.dumps({"tls": {"certificate": old.certificate}}), "seafowl:tlsKey": old.key}
+    error = refusal({**tls, "seafowl:readers": "0"}, ["seafowl:tlsKey"])
+    assert [problem.key for problem in error.problems] == ["seafowl:readers"]
+    assert told == []
+
+
+def test_a_key_that_does_not_fit_is_told_beside_other_problems_without_being_printed() -> None:
+    tls = {"seafowl:ingress": json.dumps({"tls": {"certificate": pair().certificate}}), "seafowl:tlsKey": "hunter2"}
+    error = refusal({**tls, "seafowl:readers": "0"}, ["seafowl:tlsKey"])
+    assert {problem.key for problem in error.problems} == {"seafowl:readers", "seafowl:tlsKey"}
+    assert "hunter2" not in str(error)
 
 
 def test_the_docker_host_is_the_local_socket_unless_said_otherwise() -> None:

@@ -1,0 +1,350 @@
+"""The rendered nginx.conf, parsed back: what must be in it, and what must not.
+
+What this does not prove: how NGINX behaves with it (tests/e2e/test_routes.py runs the real one).
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.layout import (
+    CERTIFICATE,
+    INGRESS_PORT,
+    INGRESS_PRIVATE_PORT,
+    INGRESS_READERS_PORT,
+    INGRESS_REDIRECT_PORT,
+    SEAFOWL_PORT,
+)
+from config.nginx import HEALTHY, RUNNING, answering, render_nginx_conf
+from config.settings import Settings
+from tests.unit.nginx_conf import Block, arguments, block, in_force, mapped, parsed, server
+
+CACHED = ("~", "^(/[^/]+)?/q/.")
+WRITES = ("^~", "/w/")
+LEVELS = ["any", "token", "off"]
+TLS = {"selfSigned": True}
+
+
+def nginx(tmp_path: Path, access: dict[str, Any] | None = None, **ingress: Any) -> Block:
+    """The directives of the rendered nginx.conf."""
+    settings = Settings.model_validate({"ingress": ingress, "access": access or {}})
+    return parsed(render_nginx_conf(settings.ingress, settings.access), tmp_path)
+
+
+def public(conf: Block, *location: str) -> list[Block]:
+    """The levels that a location of the public server inherits from, and the location itself."""
+    serving = server(conf, INGRESS_PORT)
+    return [block(conf, "http"), serving, *([block(serving, "location", *location)] if location else [])]
+
+
+def everywhere(directives: Block, name: str) -> list[list[str]]:
+    """The arguments of each directive of a name, at whatever depth."""
+    inner = [found for item in directives for found in everywhere(item.get("block", []), name)]
+    return [*arguments(directives, name), *inner]
+
+
+# Who is asked
+
+
+def test_writes_go_to_the_writer_and_never_a_second_time(tmp_path: Path) -> None:
+    levels = public(nginx(tmp_path), *WRITES)
+    assert in_force(levels, "proxy_pass") == ["http://writer$path_at_writer"]
+    assert in_force(levels, "proxy_next_upstream") == ["off"]
+    assert arguments(levels[-1], "error_page") == [["502", "504", "=", "@writer_away"]]
+    away = public(nginx(tmp_path), "@writer_away")[-1]
+    assert everywhere(away, "proxy_pass") == [], "it would be sent again"
+
+
+def test_the_writer_gets_the_path_as_the_client_sent_it(tmp_path: Path) -> None:
+    pattern = next(iter(mapped(block(nginx(tmp_path), "http"), "$path_at_writer")))
+    assert pattern.startswith("~")
+    match = re.fullmatch(pattern[1:].replace("?<rest>", "?P<rest>"), "/w/q/SELECT%2F1?x=%20")
+    assert match is not None
+    assert match["rest"] == "/q/SELECT%2F1?x=%20", "decoded, %2F would change the query"
+    assert re.fullmatch(pattern[1:].replace("?<rest>", "?P<rest>"), "/%77/q") is None
+
+
+def test_a_path_that_only_decodes_to_a_write_is_refused(tmp_path: Path) -> None:
+    writes = public(nginx(tmp_path), *WRITES)[-1]
+    uploads = block(writes, "location", "~")
+    for level in (writes, uploads):
+        assert arguments(block(level, "if", "$path_at_writer", "=", ""), "return") == [["400"]]
+
+
+def test_reads_go_to_the_readers_server_and_no_location_but_those_of_writes_to_the_writer(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    for location in (("/",), CACHED):
+        assert in_force(public(conf, *location), "proxy_pass") == ["http://readers_server"]
+    for item in server(conf, INGRESS_PORT):
+        if item["directive"] == "location" and "/w/" not in item["args"][-1]:
+            assert not any("writer" in args[0] for args in everywhere([item], "proxy_pass")), item["args"]
+    assert not any("writer" in args[0] for args in everywhere(server(conf, INGRESS_READERS_PORT), "proxy_pass"))
+
+
+def test_a_read_goes_to_another_reader_only_as_long_as_nobody_can_have_seen_it(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    levels = [
+        block(conf, "http"),
+        server(conf, INGRESS_READERS_PORT),
+        block(server(conf, INGRESS_READERS_PORT), "location", "/"),
+    ]
+    assert in_force(levels, "proxy_pass") == ["http://readers"]
+    assert in_force(levels, "proxy_next_upstream") == ["error", "timeout"], "non_idempotent would run it on all in turn"
+    assert in_force(levels, "proxy_method") == ["$http_x_method"]
+    for location in (("/",), CACHED):
+        assert in_force(public(conf, *location), "proxy_method") == ["POST"], "NGINX repeats a GET as often as it likes"
+
+
+def test_a_query_that_failed_at_two_readers_is_asked_of_no_third(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    for location in ("@again", "@whoever"):
+        again = block(server(conf, INGRESS_READERS_PORT), "location", location)
+        assert arguments(block(again, "if", "$tried_twice"), "return") == [["502"]]
+
+
+@pytest.mark.parametrize(
+    ("connected", "twice"),
+    [("0.001", False), ("-", False), ("", False), ("-, 0.001", False), ("0.001, 0.002", True), ("0.001 : 0.002", True)],
+)
+def test_two_readers_were_at_a_query_where_two_were_connected_to(tmp_path: Path, connected: str, twice: bool) -> None:
+    patterns = mapped(block(nginx(tmp_path), "http"), "$tried_twice")
+    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
+    assert (re.search(pattern.removeprefix("~"), connected) is not None) is twice
+
+
+@pytest.mark.parametrize(
+    ("upstream", "name"),
+    [("readers", "seafowl-readers"), ("every_reader", "seafowl-readers"), ("writer", "seafowl-writers")],
+)
+def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: str, name: str) -> None:
+    http = block(nginx(tmp_path), "http")
+    (node,) = arguments(block(http, "upstream", upstream), "server")
+    assert node[0] == f"{name}:{SEAFOWL_PORT}"
+    assert "resolve" in node
+    assert arguments(block(http, "upstream", upstream), "zone"), "`resolve` needs it"
+    assert arguments(http, "resolver")[0][0] == "127.0.0.11"
+
+
+@pytest.mark.parametrize("upstream", ["writer", "every_reader"])
+def test_one_failure_does_not_shut_the_only_one_out(tmp_path: Path, upstream: str) -> None:
+    (node,) = arguments(block(block(nginx(tmp_path), "http"), "upstream", upstream), "server")
+    assert "max_fails=0" in node
+
+
+# Where it listens
+
+
+def test_nginx_listens_where_the_container_publishes(tmp_path: Path) -> None:
+    assert arguments(server(nginx(tmp_path, port=9999), INGRESS_PORT), "listen") == [[str(INGRESS_PORT)]], (
+        "the host's port is Docker's matter"
+    )
+
+
+@pytest.mark.parametrize("ingress", [{}, {"tls": {**TLS, "redirectPort": 80}}])
+def test_the_private_servers_listen_inside_the_container_alone(tmp_path: Path, ingress: dict[str, Any]) -> None:
+    listens = {args[0] for args in everywhere(nginx(tmp_path, **ingress), "listen")}
+    redirect = {str(INGRESS_REDIRECT_PORT)} if ingress else set[str]()
+    private = {f"127.0.0.1:{port}" for port in (INGRESS_PRIVATE_PORT, INGRESS_READERS_PORT)}
+    assert listens == {str(INGRESS_PORT), *redirect, *private}
+
+
+def test_the_commands_inside_the_container_ask_the_private_server_for_what_it_has(tmp_path: Path) -> None:
+    private = server(nginx(tmp_path), INGRESS_PRIVATE_PORT)
+    for command in (HEALTHY, RUNNING, answering("writer"), answering("reader")):
+        match = re.search(rf"http://127\.0\.0\.1:{INGRESS_PRIVATE_PORT}(/\S+)", command)
+        assert match is not None
+        assert block(private, "location", "=", match[1])
+    assert arguments(block(private, "location", "=", "/running"), "include") == [["/tmp/running.conf"]]
+
+
+# TLS
+
+
+def test_https_is_of_tls_1_2_and_1_3_alone(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, tls=TLS)
+    serving = server(conf, INGRESS_PORT)
+    assert arguments(serving, "listen") == [[str(INGRESS_PORT), "ssl"]]
+    assert everywhere(conf, "ssl_protocols") == [["TLSv1.2", "TLSv1.3"]]
+    assert in_force([serving], "ssl_certificate") == in_force([serving], "ssl_certificate_key") == [CERTIFICATE]
+
+
+def test_without_tls_no_certificate_is_read(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    assert not [name for name in ("ssl_certificate", "ssl_certificate_key", "ssl_protocols") if everywhere(conf, name)]
+    assert len(everywhere(conf, "listen")) == 3
+
+
+def test_plain_http_to_the_port_of_https_is_sent_on_with_its_method_and_body(tmp_path: Path) -> None:
+    pages = arguments(server(nginx(tmp_path, tls=TLS), INGRESS_PORT), "error_page")
+    assert ["497", "=308", "https://$http_host$request_uri"] in pages
+
+
+@pytest.mark.parametrize(("port", "expected"), [(443, "https://$host"), (8443, "https://$host:8443")])
+def test_a_redirect_names_the_port_of_https_where_it_is_not_the_usual_one(
+    tmp_path: Path, port: int, expected: str
+) -> None:
+    redirect = server(nginx(tmp_path, port=port, tls={**TLS, "redirectPort": 80}), INGRESS_REDIRECT_PORT)
+    assert arguments(redirect, "return") == [["308", f"{expected}$request_uri"]]
+    assert everywhere(redirect, "proxy_pass") == [], "nothing is served in clear text"
+
+
+# Access
+
+
+@pytest.mark.parametrize("write", LEVELS)
+@pytest.mark.parametrize("read", LEVELS)
+def test_a_credential_is_passed_only_where_access_says_token(tmp_path: Path, read: str, write: str) -> None:
+    conf = nginx(tmp_path, access={"read": read, "write": write})
+    passed = {True: "$http_authorization", False: ""}
+    assert mapped(block(conf, "http"), "$credential") == {
+        # The writer checks reads through /w/, too.
+        "~^/w/": passed["token" in (read, write)],
+        "default": passed[read == "token"],
+    }
+    headers = [args for args in everywhere(conf, "proxy_set_header") if args[0] == "Authorization"]
+    assert headers == [["Authorization", "$credential"]], (
+        "once, for all: Seafowl refuses a token that it has no use for"
+    )
+
+
+def test_no_location_drops_the_headers_that_all_inherit(tmp_path: Path) -> None:
+    for item in server(nginx(tmp_path), INGRESS_PORT):
+        if item["directive"] == "location":
+            assert everywhere(item["block"], "proxy_set_header") == [], f"{item['args']} would pass the client's own"
+
+
+def test_an_answer_from_the_cache_is_for_the_same_credential_alone(tmp_path: Path) -> None:
+    for read in LEVELS:
+        route = public(nginx(tmp_path, access={"read": read}), *CACHED)[-1]
+        (key,) = arguments(route, "proxy_cache_key")
+        assert "$credential" in key[0].split()
+        assert "$http_x_seafowl_query" in key[0].split(), "the query itself, where the path only has its hash"
+
+
+# Limits and timeouts
+
+
+def test_without_limits_nobody_is_counted(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    assert not [
+        name for name in ("limit_req", "limit_conn", "limit_req_zone", "limit_conn_zone") if everywhere(conf, name)
+    ]
+
+
+def test_limits_are_of_each_client_and_answer_429(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, limits={"requestsPerSecond": 5, "burst": 7, "connections": 3})
+    http, serving = public(conf)
+    assert arguments(http, "limit_req_zone") == [["$limited", "zone=requests:4m", "rate=5r/s"]]
+    assert arguments(serving, "limit_req") == [["zone=requests", "burst=7", "nodelay"]]
+    assert arguments(serving, "limit_conn") == [["connections", "3"]]
+    assert arguments(serving, "limit_req_status") == arguments(serving, "limit_conn_status") == [["429"]]
+    assert mapped(http, "$limited") == {"~^(/w)?/healthz$": "", "default": "$binary_remote_addr"}
+    assert len(everywhere(conf, "limit_req")) == 1, "nobody is counted twice on the way through the readers' server"
+
+
+@pytest.mark.parametrize(
+    ("limits", "absent"),
+    [({"requestsPerSecond": 5}, "limit_conn"), ({"connections": 3}, "limit_req")],
+)
+def test_a_limit_that_is_not_set_is_not_there(tmp_path: Path, limits: dict[str, int], absent: str) -> None:
+    conf = nginx(tmp_path, limits=limits)
+    assert everywhere(conf, absent) == everywhere(conf, f"{absent}_zone") == []
+    assert not any("burst" in " ".join(args) for args in everywhere(conf, "limit_req"))
+
+
+def test_uploads_and_writes_have_the_limit_of_the_config_and_queries_a_small_one(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, uploadLimit="3GiB")
+    assert in_force(public(conf, *WRITES), "client_max_body_size") == ["3072m"]
+    assert in_force(public(conf, "/"), "client_max_body_size") == ["16m"]
+    assert in_force([server(conf, INGRESS_READERS_PORT)], "client_max_body_size") == ["0"], "judged once"
+
+
+def test_the_writer_and_the_readers_have_timeouts_of_their_own(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, readTimeout="20s", writeTimeout="7m", retryInterval="3s")
+    assert in_force(public(conf, *WRITES), "proxy_read_timeout") == ["420s"]
+    http = block(conf, "http")
+    assert in_force([http, server(conf, INGRESS_READERS_PORT)], "proxy_read_timeout") == ["20s"]
+    for location in (("/",), CACHED):
+        assert in_force(public(conf, *location), "proxy_read_timeout") == ["50s"], "two readers and a question between"
+    (node,) = arguments(block(http, "upstream", "readers"), "server")
+    assert "fail_timeout=3s" in node
+    assert in_force([conf], "worker_shutdown_timeout") == ["420s"], "the longest request ends on the old configuration"
+
+
+def test_a_wide_result_fits_into_nginxs_header_buffer(tmp_path: Path) -> None:
+    (size,) = arguments(block(nginx(tmp_path), "http"), "proxy_buffer_size")
+    assert int(size[0].removesuffix("k")) * 1024 >= 500 * 180, "180 bytes a column: 4k end at some 25"
+
+
+# Cache
+
+
+def policy(tmp_path: Path, **cache: str) -> dict[str, int]:
+    """How long an answer of a GET may be kept; no other answer may."""
+    policies = mapped(block(nginx(tmp_path, cache=cache), "http"), "$cache_policy")
+    assert policies.pop("default") == "no-store"
+    (kept,) = policies.items()
+    assert kept[0] == "~^GET (200|304)$", "an error that is kept would outlast its cause"
+    return {name: int(seconds) for name, _, seconds in (part.partition("=") for part in kept[1].split(", "))}
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 5, 86400])
+def test_an_answer_is_given_up_to_its_age_and_the_last_second_of_it_while_a_new_one_is_fetched(
+    tmp_path: Path, seconds: int
+) -> None:
+    found = policy(tmp_path, ttl=f"{seconds}s")
+    assert found["max-age"] >= 1, "NGINX keeps nothing for 0 seconds"
+    assert found["max-age"] + found.get("stale-while-revalidate", 0) == seconds
+
+
+@pytest.mark.parametrize(("text", "kept"), [("30s", 30), ("1m", 60), ("0s", None)])
+def test_an_old_answer_is_given_while_no_reader_answers_as_long_as_the_config_says(
+    tmp_path: Path, text: str, kept: int | None
+) -> None:
+    assert policy(tmp_path, staleWhenDown=text).get("stale-if-error") == kept
+
+
+def test_a_cache_that_is_turned_off_keeps_nothing_and_has_no_place(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, cache={"ttl": "0s"})
+    assert not [name for name in ("proxy_cache", "proxy_cache_path", "proxy_cache_key") if everywhere(conf, name)]
+    assert mapped(block(conf, "http"), "$cache_policy") == {"default": "no-store"}
+
+
+def test_the_cache_has_the_size_of_the_config(tmp_path: Path) -> None:
+    (path,) = arguments(block(nginx(tmp_path, cache={"size": "2GiB"}), "http"), "proxy_cache_path")
+    assert "max_size=2048m" in path
+
+
+@pytest.mark.parametrize(
+    ("request_of", "kept"),
+    [
+        ("/q/0a1b SELECT 1", True),
+        ("/q/0a1b SELECT now() - ts FROM t", False),
+        ("/q/0a1b SELECT%20NOW%28%29", False),
+        ("/q/0a1b SELECT random()", False),
+        ("/q/0a1b SELECT uuid()", False),
+        ("/q/0a1b SELECT current_date", False),
+        ("/q/0a1b SELECT CURRENT_TIMESTAMP", False),
+        ("/q/0a1b SELECT known, randomness FROM t", True),
+    ],
+)
+def test_what_depends_on_the_clock_or_on_chance_is_not_kept(tmp_path: Path, request_of: str, kept: bool) -> None:
+    patterns = mapped(block(nginx(tmp_path), "http"), "$no_cache")
+    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
+    assert pattern.startswith("~*"), "whatever the case"
+    assert (re.search(pattern[2:], request_of, re.IGNORECASE) is None) is kept
+    route = public(nginx(tmp_path), *CACHED)[-1]
+    assert arguments(route, "proxy_no_cache") == arguments(route, "proxy_cache_bypass") == [["$no_cache"]]
+
+
+def test_all_of_it_at_once_has_no_unknown_directive_and_none_in_a_wrong_place(tmp_path: Path) -> None:
+    nginx(
+        tmp_path,
+        access={"read": "token", "write": "token"},
+        tls={**TLS, "redirectPort": 80},
+        limits={"requestsPerSecond": 5, "burst": 7, "connections": 3},
+        cache={"ttl": "5s", "staleWhenDown": "0s"},
+        port=443,
+    )
