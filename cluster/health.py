@@ -122,11 +122,11 @@ def _await_one(engine: Engine, member: Member, patience: Patience) -> None:
 
 
 def _await_configuration(engine: Engine, wanted: Configuration, patience: Patience) -> None:
-    """An ingress that does not run at all is left to its health check, which says more."""
     began = time.monotonic()
     container = wanted.ingress.container_id
-    while time.monotonic() - began < patience.unhealthy:
-        if _output(engine, container, wanted.running) == wanted.fingerprint:
+    while (running := _output(engine, container, wanted.running)) != wanted.fingerprint:
+        if not _runs(engine, container):
+            # Its health check says more.
             return
         fingerprint, _, message = _output(engine, container, wanted.refused).partition("\n")
         if fingerprint == wanted.fingerprint:
@@ -135,7 +135,18 @@ def _await_configuration(engine: Engine, wanted: Configuration, patience: Patien
                 + "\n".join(f"    {line}" for line in message.splitlines())
                 + "\nTake the change back, or mend it, and run `pulumi up` again."
             )
+        if time.monotonic() - began >= patience.unhealthy:
+            raise ClusterError(
+                f"ingress: NGINX has not taken the new configuration in {patience.unhealthy:.0f} seconds, and has not "
+                f"refused it either; it runs with {running or 'nothing that it tells'}. `docker logs` of the ingress's "
+                "container says what happens."
+            )
         time.sleep(_POLL_SECONDS)
+
+
+def _runs(engine: Engine, container_id: str) -> bool:
+    container = engine.inspect(container_id)
+    return container is not None and container["State"]["Status"] == "running"
 
 
 def _output(engine: Engine, container_id: str, command: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -28,19 +29,27 @@ def judge(certificate: str, key: str, now: datetime) -> Verdict:
     The texts follow the config key's name, and never quote it. An expired certificate is a warning only: clients
     refuse it, NGINX does not.
     """
+    if "PRIVATE KEY-----" in certificate:
+        return Verdict(
+            certificate="holds a private key, in clear text: take it out of there, make a new pair, and give its key "
+            "as the secret tlsKey"
+        )
     try:
         leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+        public = leaf.public_key()
     except (ValueError, IndexError):
         return Verdict(
             certificate="is no certificate in PEM: paste the whole file, with its -----BEGIN CERTIFICATE----- lines"
         )
+    except UnsupportedAlgorithm:
+        return Verdict(certificate="is of a kind of key that clients do not know: use an RSA or a P-256 key")
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
     except TypeError:
         return Verdict(key="is encrypted with a passphrase, which NGINX would ask for: give it without one")
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return Verdict(key="is no private key in PEM: set it with `pulumi config set --secret tlsKey < key.pem`")
-    if _spki(private.public_key()) != _spki(leaf.public_key()):
+    if _spki(private.public_key()) != _spki(public):
         return Verdict(
             key="is not the key of the certificate in ingress.tls.certificate: NGINX would refuse the pair. Set both "
             "of one pair (the server's own certificate must be the first in the file)"

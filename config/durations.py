@@ -21,12 +21,13 @@ def _parsed(value: Any) -> timedelta:
     match = re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*(ms|s|m|h)", value.strip()) if isinstance(value, str) else None
     if match is None:
         raise refusal("must be a time with a unit (ms, s, m or h), such as 10s")
-    time = timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
-    if time < timedelta(0):
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds < 0:
         raise refusal("must not be negative")
-    if time > _LONGEST:
+    # Compared as numbers: what is far too large is no timedelta.
+    if seconds > _LONGEST.total_seconds():
         raise refusal("must be at most 24h")
-    return time
+    return timedelta(seconds=seconds)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parsed)]

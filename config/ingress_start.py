@@ -40,13 +40,15 @@ take() {{ # make what is wanted now the configuration to run with
   rm -f {_REFUSED}
 }}
 
+trap 'exit 0' TERM INT QUIT
 # NGINX includes it from the beginning.
 [ -e /tmp/running.conf ] || echo 'return 503;' >/tmp/running.conf
 taken=$(seen)
 until take; do
   # After a restart, the one that ran before is there still.
   if [ -e "$running" ]; then break; fi
-  sleep 1
+  sleep 1 &
+  wait $! # which, unlike `sleep`, ends at a signal
   taken=$(seen)
 done
 nginx -c "$running" -g 'daemon off;' &
@@ -58,7 +60,6 @@ while kill -0 "$nginx" 2>/dev/null; do
     taken=$now
     if take; then kill -HUP "$nginx"; fi
   fi
-  # `wait`, unlike `sleep`, ends at a signal.
   sleep 1 &
   wait $!
 done

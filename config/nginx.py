@@ -426,7 +426,7 @@ def _cache_maps(cache: CacheSettings) -> str:
 
     # Seafowl's ETag knows the tables, not the clock: an answer that depends on it would hold for ever.
     map "$uri $http_x_seafowl_query" $no_cache {{
-        "~*now(\\(|%28)|current_(date|time)|random(\\(|%28)|uuid(\\(|%28)" 1;
+        "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
         default $content_length;
     }}
 """

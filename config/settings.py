@@ -153,7 +153,7 @@ class ImageSettings(Model):
         default=None, description="a node image that was built and pushed before; nothing is built then"
     )
     minio: ImageReference = Field(default="quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z", description="MinIO")
-    nginx: ImageReference = Field(default="nginx:1.30", description="NGINX, 1.27.3 or newer")
+    nginx: ImageReference = Field(default="nginx:1.30", description="NGINX, 1.27.4 or newer")
 
     @model_validator(mode="after")
     def _node_or_its_parts(self) -> "ImageSettings":

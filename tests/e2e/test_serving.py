@@ -56,7 +56,7 @@ def answerers(stack: Stack, requests_sent: int = 40) -> set[str]:
     found: dict[str, str] = {}
 
     def logged() -> bool:
-        for line in stack.container("ingress").logs(tail=1000).decode().splitlines():
+        for line in stack.container("ingress").logs(tail=50_000).decode().splitlines():
             if line.startswith("{"):
                 entry = json.loads(line)
                 found[entry["id"]] = entry["upstream"]

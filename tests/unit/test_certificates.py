@@ -75,7 +75,6 @@ def test_the_key_of_another_certificate_is_refused_whatever_its_kind(
         "/etc/ssl/cert.pem",
         "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nMIIB\n",
-        pair().key,
         "℀\0",
     ],
 )
@@ -83,6 +82,20 @@ def test_what_is_no_certificate_is_refused_with_what_to_paste(mine: Pair, text: 
     assert judge(text, mine.key, NOW) == Verdict(
         certificate="is no certificate in PEM: paste the whole file, with its -----BEGIN CERTIFICATE----- lines"
     )
+
+
+def test_a_file_with_certificate_and_key_is_refused_because_config_is_readable(mine: Pair) -> None:
+    for text in (mine.key, mine.certificate + mine.key, pem(of_openssl(mine.key), old=True) + mine.certificate):
+        verdict = judge(text, mine.key, NOW)
+        assert verdict.certificate is not None
+        assert "holds a private key, in clear text" in verdict.certificate
+
+
+def test_a_kind_of_key_that_openssl_does_not_know_is_refused(mine: Pair) -> None:
+    # On the curve secp224k1, which no library of the last ten years offers.
+    encoded = "MHgCAQAwEAYHKoZIzj0CAQYFK4EEACAEYTBfAgEBBB0A" + "A" * 40
+    verdict = judge(mine.certificate, f"-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n", NOW)
+    assert verdict.key is not None
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,15 @@ def test_a_configuration_that_nginx_refuses_fails_the_up_with_its_message(
     assert clock.slept == 0, "waiting longer would not mend it"
 
 
+def test_an_ingress_that_neither_takes_nor_refuses_a_configuration_fails_the_up(
+    engine: FakeEngine, clock: FakeTime
+) -> None:
+    ingress_says(engine, ["0ld"], [""])
+    text = failure(engine, configuration=NEW)
+    assert "NGINX has not taken the new configuration in 10 seconds" in text
+    assert "it runs with 0ld" in text
+
+
 def test_the_refusal_of_an_earlier_configuration_is_not_taken_for_one_of_this(
     engine: FakeEngine, clock: FakeTime
 ) -> None:
