@@ -6,12 +6,15 @@ import gc
 # than there is garbage to free.
 gc.disable()
 
-import pulumi  # noqa: E402
+import asyncio
+from importlib import import_module
 
-from cluster.engine import ClusterError  # noqa: E402
-from cluster.preflight import reach  # noqa: E402
-from config import stack_config  # noqa: E402
-from config.problems import ConfigError  # noqa: E402
+import pulumi
+
+from cluster.engine import ClusterError
+from cluster.preflight import reach
+from config import stack_config
+from config.problems import ConfigError
 
 try:
     config = stack_config.load()
@@ -20,8 +23,20 @@ except (ConfigError, ClusterError) as error:
     raise pulumi.RunError(str(error)) from None
 
 # Only now: importing the provider's SDK takes longer than refusing a config.
-from components.stack import declare  # noqa: E402
+from components.node_image import node_image
 
-declare(config)
-# At its end Python collects garbage once more; what is there by now is left out.
-gc.freeze()
+
+async def program() -> None:
+    """Declare the whole stack."""
+    # Pulumi starts the Docker provider at its first resource. It does so while the rest of the program is imported: in
+    # a thread, because no resource is registered while this one imports.
+    image = node_image(config.settings.images)
+    await asyncio.to_thread(import_module, "components.stack")
+    from components.stack import declare  # noqa: PLC0415
+
+    declare(config, image)
+    # At its end Python collects garbage once more; what is there by now is left out.
+    gc.freeze()
+
+
+pulumi.run(program)

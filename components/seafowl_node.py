@@ -1,4 +1,4 @@
-"""What writer and readers share: the image, and the container in which LiteFS runs Seafowl."""
+"""What writer and readers share: the container in which LiteFS runs Seafowl."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,7 @@ from components.object_store import ObjectStore
 from config.layout import LITEFS_CONFIG, LITEFS_PORT, SEAFOWL_CONFIG, SEAFOWL_PORT
 from config.litefs import REPLICATION_NETWORK_ENV, NodeRole, render_litefs_yml
 from config.seafowl import ACCESS_KEY_ENV, READ_ACCESS_ENV, SECRET_KEY_ENV, WRITE_ACCESS_ENV, render_seafowl_toml
-from config.settings import ImageSettings, Settings
-
-IMAGE_CONTEXT = "images/seafowl-litefs"
+from config.settings import Settings
 
 _SERVES = f"curl --fail --silent --output /dev/null http://127.0.0.1:{SEAFOWL_PORT}/healthz"
 # No pipe: its shell may end before its programs do, and LiteFS, the container's first process, reaps no orphans.
@@ -27,25 +25,6 @@ HEALTHY: dict[NodeRole, str] = {
     "reader": f'{_SERVES} && {_INFO} : \'.*"hostname": *"[^"]\' >/dev/null',
 }
 """Shell command that succeeds while the node serves, and is the primary or follows one."""
-
-
-def node_image(images: ImageSettings) -> pulumi.Output[str]:
-    """Id of the image that nodes run: built from `images/seafowl-litefs`, or the one that `images.node` names."""
-    if images.node is not None:
-        return docker.RemoteImage("seafowl-litefs", name=images.node, keep_locally=True).image_id
-    image = docker.Image(
-        "seafowl-litefs",
-        image_name=f"{pulumi.get_project()}-{pulumi.get_stack()}/seafowl-litefs:local",
-        build=docker.DockerBuildArgs(
-            context=IMAGE_CONTEXT,
-            dockerfile=f"{IMAGE_CONTEXT}/Dockerfile",
-            args={"SEAFOWL_IMAGE": images.seafowl, "LITEFS_IMAGE": images.litefs},
-            platform="linux/amd64",
-        ),
-        skip_push=True,
-    )
-    # The id of what was built, not its name: a new build must reach the nodes, an equal one must not.
-    return image.repo_digest
 
 
 @dataclass(frozen=True)

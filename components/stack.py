@@ -9,15 +9,15 @@ from components.checks import deployment_id, first_look, when_healthy
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
-from components.seafowl_node import NodeArgs, node_image
+from components.seafowl_node import NodeArgs
 from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
 from config.settings import ImageSettings
 from config.stack_config import StackConfig
 
 
-def declare(config: StackConfig) -> None:
-    """Declare every resource and output of the stack."""
+def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
+    """Declare every resource and output of the stack. `image`: what `components.node_image` declared."""
     settings = config.settings
     seen = first_look(config.docker)
     deployment = deployment_id(seen, settings)
@@ -40,7 +40,7 @@ def declare(config: StackConfig) -> None:
     tokens = access_tokens(settings.access, config.secrets)
     node = NodeArgs(
         settings=settings,
-        image=node_image(settings.images),
+        image=image,
         deployment=deployment,
         object_store=object_store,
         tokens=tokens,

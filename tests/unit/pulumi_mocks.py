@@ -178,14 +178,19 @@ def declare_stack(
     record: Record | None = None,
 ) -> Record:
     """Declare the whole stack. Its looks at Docker are replaced: no test here talks to it."""
+    from components.node_image import node_image
     from components.stack import declare
+
+    def program() -> None:
+        known = stack_config(config or {}, secrets)
+        declare(known, node_image(known.settings.images))
 
     with (
         patch("components.checks.look", look),
         patch("components.checks.judge", judge),
         patch("components.checks.await_healthy", await_healthy),
     ):
-        return run(lambda: declare(stack_config(config or {}, secrets)), preview, record)
+        return run(program, preview, record)
 
 
 def is_secret(value: Any) -> bool:

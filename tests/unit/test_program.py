@@ -30,11 +30,14 @@ class Host:
 def program(config: dict[str, str], host: Host, record: Record) -> None:
     """Run the whole program with a stack config."""
 
-    def main() -> None:
+    async def main() -> None:
         pulumi.runtime.set_all_config(config, [])
         runpy.run_path(MAIN)
+        # As pulumi does with what the program gave to `pulumi.run`.
+        await entrypoint.call_args.args[0]()
 
     with (
+        patch("pulumi.run") as entrypoint,
         patch("cluster.preflight.reach", host.reach),
         patch("components.checks.look", lambda _: Seen("engine", 2, [], here=False)),
         patch("components.checks.judge", lambda *_: None),

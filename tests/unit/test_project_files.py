@@ -78,7 +78,7 @@ def test_the_dev_stack_is_reached_from_this_host_alone_and_leaves_nothing() -> N
 
 
 def test_the_node_images_build_context_is_there() -> None:
-    from components.seafowl_node import IMAGE_CONTEXT
+    from components.node_image import IMAGE_CONTEXT
 
     assert (ROOT / IMAGE_CONTEXT / "Dockerfile").is_file()
 
