@@ -35,8 +35,8 @@ RUNNING = f"curl --silent {_PRIVATE}/running"
 """Shell command inside the ingress that prints what NGINX runs with (`config.ingress_start`)."""
 
 _TAKES_LONG = 524
-"""Status with which the readers' server tells the public one that a query took too long. Clients get 504; at 504 itself
-NGINX would give an old answer from the cache, as if no reader were there.
+"""Status with which the readers' server tells the public one that a query took too long. Clients get 504 for it,
+and 502 where no reader answered at all.
 """
 
 _MAX_QUERY = "16m"
@@ -161,6 +161,12 @@ http {{
         "~[0-9.]+ ?[,:] ?[0-9.]+" 1;
         default "";
     }}
+    # Of one that got no answer in time: whether the last reader took the connection.
+    map $upstream_connect_time $was_sent {{
+        volatile;
+        "~[0-9.]+$" 1;
+        default "";
+    }}
     map $upstream_addr $last_asked {{
         "~(?<address>[^ ,]+)$" $address;
     }}
@@ -242,6 +248,11 @@ http {{
             return 503 "No reader answers.\\n";
         }}
 
+        location @no_answer {{
+            default_type text/plain;
+            return 502 "No reader answered the query.\\n";
+        }}
+
         location @takes_long {{
             default_type text/plain;
             return 504 "The query took longer than {shown(ingress.read_timeout)} (ingress.readTimeout).\\n";
@@ -260,6 +271,7 @@ http {{
             proxy_hide_header X-Node;
             proxy_intercept_errors on;
             error_page {_TAKES_LONG} = @takes_long;
+            error_page 502 504 = @no_answer;
         }}
     }}
 {_redirect_server(ingress)}
@@ -306,7 +318,7 @@ http {{
             }}
             proxy_pass http://readers;
             error_page 502 = @whoever;
-            error_page 504 = @takes_long;
+            error_page 504 = @no_answer;
         }}
 
         location @whoever {{
@@ -314,11 +326,20 @@ http {{
                 return 502;
             }}
             proxy_pass http://every_reader;
-            error_page 504 = @takes_long;
+            error_page 502 = @nobody;
+            error_page 504 = @no_answer;
         }}
 
-        location @takes_long {{
-            return {_TAKES_LONG};
+        location @no_answer {{
+            if ($was_sent) {{
+                return {_TAKES_LONG};
+            }}
+            return 444;
+        }}
+
+        # Not a status, but a connection that breaks off: only then does the cache give an old answer (stale-if-error).
+        location @nobody {{
+            return 444;
         }}
 
         # Whether any reader answers. One that does not is left alone for a while by queries, too.
@@ -468,6 +489,7 @@ def _cached_route(ingress: IngressSettings) -> str:
             proxy_hide_header X-Node;
             proxy_intercept_errors on;
             error_page {_TAKES_LONG} = @takes_long;
+            error_page 502 504 = @no_answer;
             # Caches further on must ask: NGINX answers them with 304.
             proxy_hide_header Cache-Control;
             add_header Cache-Control no-cache always;

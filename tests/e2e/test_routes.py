@@ -225,7 +225,7 @@ def test_an_answer_is_asked_for_anew_with_its_etag_after_the_ttl(routes: Routes)
             answer = routes.get(f"/q/{query}")
             assert answer.headers["X-Cache"] == "REVALIDATED", "no answer is older than ttl and one second"
             assert answer.text == first.text
-            assert [note["if-none-match"] for note in routes.notes(query)] == ["", query.partition(" ")[2]]
+            assert sorted(note["if-none-match"] for note in routes.notes(query)) == ["", query.partition(" ")[2]]
 
 
 def test_a_new_query_that_many_ask_at_once_is_run_once(routes: Routes) -> None:
@@ -261,8 +261,11 @@ def test_when_every_reader_is_down_an_old_answer_is_given_for_the_time_that_the_
     routes.configure(cache={"staleWhenDown": "60s"})
     fresh = routes.get("/q/kept for bad times")
     with stopped(*routes.readers):
-        wait(lambda: routes.get("/q/kept for bad times").headers.get("X-Cache") == "STALE", "no old answer is given")
-        assert routes.get("/q/kept for bad times").text == fresh.text
+        for _ in range(3):
+            time.sleep(2)  # longer than ttl and a second: there is nothing to await
+            old = routes.get("/q/kept for bad times")
+            assert (old.status_code, old.headers["X-Cache"]) == (200, "STALE")
+            assert old.text == fresh.text
         assert routes.get("/q/never asked").status_code in (502, 504)
     routes.await_nodes()
     routes.configure(cache={"staleWhenDown": "0s"})
