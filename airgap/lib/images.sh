@@ -6,6 +6,7 @@ base_image=airgap/debian:trixie
 litefs_image=flyio/litefs:${part_version[litefs]}
 minio_image=quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z
 nginx_image=nginx:1.30
+consul_image=hashicorp/consul:${part_version[consul]}
 standin_dir=$kit_dir/seafowl_standin
 
 # The root file system of the base image: a minimal Debian that trusts the authorities which this machine trusts,
@@ -144,6 +145,7 @@ make_images() {
 
   make_server_image minio "$minio_image" "$base_key" minio mc
   make_server_image litefs "$litefs_image" "" litefs
+  make_server_image consul "$consul_image" "$base_key" consul
   make_standin_image "$base_key"
 }
 
@@ -174,7 +176,7 @@ make_standin_image() {
 }
 
 list_images() {
-  printf '%s\n' "$base_image" "$litefs_image" "$minio_image" "$nginx_image"
+  printf '%s\n' "$base_image" "$litefs_image" "$minio_image" "$nginx_image" "$consul_image"
   standin_image
 }
 

@@ -18,7 +18,7 @@ go_build() {
 }
 
 go_help="Check that Go's module proxy (go env GOPROXY) can be reached."
-server_parts=(litefs minio mc)
+server_parts=(litefs minio mc consul)
 
 part_version[pulumi]=$(required_version pulumi github.com/pulumi/pulumi/pkg/v3)
 part_time[pulumi]="about 4 min"
@@ -84,6 +84,17 @@ recipe_mc() {
   export CGO_ENABLED=0
   go_build mc github.com/minio/mc "" "$1/mc"
   "$1/mc" --version
+}
+
+part_version[consul]=$(required_version consul github.com/hashicorp/consul)
+part_time[consul]="about 5 min"
+part_help[consul]=$go_help
+inputs_consul() { go_sums consul; }
+prepare_consul() { need_go; }
+recipe_consul() {
+  export CGO_ENABLED=0
+  go_build consul github.com/hashicorp/consul "" "$1/consul"
+  [[ $("$1/consul" version) == "Consul v${part_version[consul]}"* ]]
 }
 
 # Go itself, for machines without it, or with one that is older than the modules ask for.

@@ -1,0 +1,308 @@
+"""One node that may become the writer: which Seafowl runs, who may write, and how it ends."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from supervisor.gate import Gate
+from supervisor.http_client import HttpError, Names
+from supervisor.lease import Holder, Lease
+from supervisor.litefs import LiteFS, Position, mounted_position
+from supervisor.log import say
+from supervisor.lost import Lost
+from supervisor.seafowl_process import SeafowlProcess
+from supervisor.standbys import Standbys
+
+Role = Literal["primary", "standby"]
+T = TypeVar("T")
+
+_ROUND_SECONDS = 0.2
+_LITEFS_SECONDS = 0.5
+_STANDBYS_SECONDS = 0.5
+"""Between two looks at who the standbys are, and which have caught up."""
+
+_ANSWER_SECONDS = 4.0
+"""For writes in flight at SIGTERM; Seafowl's own five seconds to end come after them."""
+
+_END_SECONDS = 5.5
+_SUCCESSOR_SECONDS = 1.0
+_HAND_OVER_SECONDS = 2.0
+_STALE_SECONDS = 1.0
+"""LiteFS takes the lease some milliseconds before it says that it is the primary: for that long, it is not stale."""
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What differs from node to node; times are in seconds."""
+
+    litefs: str
+    catalog: Path
+    data: Path
+    writer_config: Path
+    reader_config: Path
+    seafowl_port: int
+    write_port: int
+    standby_reads: bool
+    candidates: str
+    ack_timeout: float
+
+
+class Node:
+    """Follows LiteFS's role, and ends when told to or when a Seafowl dies."""
+
+    def __init__(self, settings: NodeSettings, lease: Lease, names: Names) -> None:
+        self._settings = settings
+        self._lease = lease
+        # Reading a file of the mount blocks for as long as LiteFS hangs.
+        self._files = ThreadPoolExecutor(max_workers=4, thread_name_prefix="files")
+        self._litefs = LiteFS(settings.litefs, names)
+        name = settings.catalog.name
+        self._standbys = Standbys(
+            settings.candidates, settings.litefs, name, settings.ack_timeout, names, self._position
+        )
+        self._gate = Gate(settings.write_port, settings.seafowl_port, self._settle, lease.is_held)
+        self._lost = Lost(settings.data, name)
+        self._role: Role | None = None
+        self._turn: asyncio.Task[None] | None = None
+        self._writer: SeafowlProcess | None = None
+        self._reader: SeafowlProcess | None = None
+        self._settled = 0
+        self._asked_consul = 0.0
+        self._lease_problem = ""
+        self._stale: tuple[Holder, float] | None = None
+        self._stopping = asyncio.Event()
+        self._died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> int:
+        """Run until SIGTERM, or until a Seafowl dies. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        await self._file(self._lost.find)
+        watchers = [asyncio.create_task(watch) for watch in (self._observe(), self._watch_lease(), self._look_around())]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait([stopping, self._died, *watchers], return_when=asyncio.FIRST_COMPLETED)
+            for ended in done - {stopping}:
+                if ended is not self._died:
+                    ended.result()  # a watcher never returns: its error ends this process, and so the node
+            code = self._died.result() if self._died.done() else await self._end()
+        finally:
+            for task in [stopping, *watchers]:
+                task.cancel()
+            self._gate.abort()
+            for process in (self._writer, self._reader):
+                if process is not None and process.runs:
+                    process.kill()
+        return code
+
+    # What LiteFS and Consul say.
+
+    async def _observe(self) -> None:
+        """Follow the role. A LiteFS that does not answer changes nothing: the lease, unconfirmed, runs out."""
+        while True:
+            started = time.monotonic()
+            with suppress(HttpError):
+                info = await self._litefs.info(_LITEFS_SECONDS)
+                if info.is_primary:
+                    self._stale = None
+                    await self._confirm()
+                    self._become(
+                        "primary" if self._lease.is_held() else "standby",
+                        "LiteFS has the lease" if self._lease.is_held() else f"no lease: {self._lease_problem}",
+                    )
+                else:
+                    self._lease.forget()
+                    self._become("standby", f"the primary is {info.primary}" if info.primary else "there is no primary")
+                    if info.primary in ("", self._lease.hostname):
+                        await self._release_stale()
+                if self._lost.pending and (info.is_primary or info.primary):
+                    await self._compare(info.is_primary)
+            await asyncio.sleep(max(0.0, started + _ROUND_SECONDS - time.monotonic()))
+
+    async def _confirm(self) -> None:
+        """Confirm the lease, ten times in a ttl at most."""
+        now = time.monotonic()
+        if self._lease.is_held() and now - self._asked_consul < self._lease.ttl / 10:
+            return
+        self._asked_consul = now
+        try:
+            await self._lease.confirm()
+            self._lease_problem = ""
+        except HttpError as error:
+            self._lease_problem = str(error)
+
+    async def _release_stale(self) -> None:
+        """Give back a lease that Consul has as ours while LiteFS is not the primary, after an outage of Consul: without
+        it, no node could become the primary until it expires.
+        """
+        now = time.monotonic()
+        if now - self._asked_consul < max(_ROUND_SECONDS, self._lease.ttl / 10):
+            return
+        self._asked_consul = now
+        holder = await self._lease.holder()
+        if holder is None or holder.hostname != self._lease.hostname:
+            self._stale = None
+        elif self._stale is None or self._stale[0] != holder:
+            self._stale = (holder, now)
+        elif now - self._stale[1] > _STALE_SECONDS and not self._stopping.is_set():
+            self._stale = None
+            await self._lease.release(holder)
+            say("gave back a lease that LiteFS did not know of any more")
+
+    async def _watch_lease(self) -> None:
+        """The fence: when the lease is not certain any more, another node may be the primary soon."""
+        while True:
+            if self._role == "primary" and not self._lease.is_held():
+                reason = self._lease_problem or "LiteFS does not answer"
+                self._become("standby", f"fenced: the lease was not confirmed for {self._lease.ttl:g} s ({reason})")
+            await asyncio.sleep(min(max(self._lease.left(), 0.01), _ROUND_SECONDS))
+
+    async def _look_around(self) -> None:
+        while True:
+            if self._role == "primary":
+                with suppress(OSError):
+                    await self._standbys.look()
+                    await self._mark()
+            await asyncio.sleep(_STANDBYS_SECONDS)
+
+    # The two roles.
+
+    def _become(self, role: Role, reason: str) -> None:
+        """Take a role. What must not wait is done when this returns: a primary no more answers nobody."""
+        if role == self._role:
+            return
+        if self._turn is not None:
+            self._turn.cancel()
+        if role == "standby":
+            self._gate.abort()
+            if self._writer is not None:
+                self._writer.kill()
+        say(f"{role}: {reason}")
+        self._role = role
+        if not self._stopping.is_set():
+            self._turn = asyncio.create_task(self._as_primary() if role == "primary" else self._as_standby())
+            self._turn.add_done_callback(self._turned)
+
+    def _turned(self, turn: "asyncio.Task[None]") -> None:
+        if not turn.cancelled() and (error := turn.exception()) is not None:
+            say(f"cannot go on: {error}")
+            self._die(1)
+
+    async def _as_primary(self) -> None:
+        if self._writer is not None:
+            await self._writer.wait()
+        self._standbys.forget()
+        self._settled = 0
+        self._writer = SeafowlProcess(self._settings.writer_config, self._die)
+        await asyncio.gather(self._writer.listens(self._settings.seafowl_port), self._standbys.look())
+        await self._mark()
+        self._gate.open()
+        say(f"takes writes on port {self._settings.write_port}")
+        if self._reader is not None:
+            self._reader.terminate()
+            await self._reader.wait(_END_SECONDS)
+            self._reader = None
+
+    async def _as_standby(self) -> None:
+        if self._writer is not None:
+            await self._writer.wait()
+            self._writer = None
+            # Before LiteFS follows another primary.
+            await self._mark()
+            await self._file(self._lost.keep)
+            await self._file(self._lost.find)
+        if not self._settings.standby_reads:
+            return
+        if self._reader is not None and not self._reader.runs:
+            self._reader = None
+        # A Seafowl that finds no catalog dies (0.5.8).
+        while self._reader is None:
+            if await self._file(self._has_catalog):
+                self._reader = SeafowlProcess(self._settings.reader_config, self._die)
+            else:
+                await asyncio.sleep(_ROUND_SECONDS)
+
+    def _die(self, code: int) -> None:
+        """End this node; LiteFS ends with it, and Docker starts both anew. Never with 0, which says that all is well."""
+        if not self._died.done():
+            self._died.set_result(code or 1)
+
+    # What an acknowledgement waits for.
+
+    async def _settle(self) -> None:
+        """Return when all that was committed by now is where it should be; raises OSError."""
+        position = await self._position()
+        if position.txid > self._settled:
+            await self._standbys.wait_for(position.txid)
+            self._settled = max(self._settled, position.txid)
+
+    async def _position(self) -> Position:
+        return await self._file(lambda: mounted_position(self._settings.catalog))
+
+    async def _mark(self) -> None:
+        if not self._stopping.is_set():
+            await self._file(lambda: self._lost.mark(self._standbys.replicated))
+
+    async def _compare(self, is_primary: bool) -> None:
+        with suppress(OSError):  # LiteFS changes the files meanwhile: the next round sees them
+            await self._file(lambda: self._lost.compare(is_primary))
+
+    def _has_catalog(self) -> bool:
+        try:
+            return self._settings.catalog.stat().st_size > 0
+        except OSError:
+            return False
+
+    async def _file(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._files, work)
+
+    # The end.
+
+    async def _end(self) -> int:
+        """After SIGTERM: end what is in flight, hand the lease over, stop. Returns the exit code."""
+        if self._turn is not None and not self._gate.is_open:
+            self._turn.cancel()
+        code = 0
+        if self._role == "primary" and self._writer is not None:
+            say("stops: takes no more writes")
+            await self._end_writes(self._writer)
+        if self._reader is not None:
+            self._reader.terminate()
+            ended = await self._reader.wait(_END_SECONDS)
+            code = 0 if self._writer is not None else ended
+        return code
+
+    async def _end_writes(self, writer: SeafowlProcess) -> None:
+        self._gate.stop_accepting()
+        await self._gate.answered(_ANSWER_SECONDS)
+        writer.terminate()
+        await writer.wait(_END_SECONDS)
+        # Nothing writes any more: this position is the last.
+        try:
+            await self._hand_over(await self._position())
+        except (HttpError, OSError) as error:
+            say(f"the lease is not handed over, but given back: {error}")
+
+    async def _hand_over(self, position: Position) -> None:
+        if not self._lease.is_held():
+            raise HttpError("this node is the primary no more")
+        successor = await self._standbys.successor(position, _SUCCESSOR_SECONDS)
+        if successor is None:
+            raise HttpError("no standby has all transactions")
+        node = await successor.info(_LITEFS_SECONDS)
+        await self._litefs.hand_over(node.node_id, _HAND_OVER_SECONDS)
+        end = time.monotonic() + _HAND_OVER_SECONDS
+        while time.monotonic() < end:
+            if (await successor.info(_LITEFS_SECONDS)).is_primary:
+                await self._file(self._lost.unmark)
+                say("handed the lease over")
+                return
+            await asyncio.sleep(0.02)
+        raise HttpError("the standby did not take it")

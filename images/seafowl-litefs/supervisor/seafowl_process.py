@@ -1,0 +1,71 @@
+"""Seafowl as a child process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from supervisor.log import say
+
+
+class SeafowlProcess:
+    """One running Seafowl. It inherits the environment (its credentials are there) and the log."""
+
+    def __init__(self, config: Path, on_death: Callable[[int], None]) -> None:
+        """Start it; raises OSError. `on_death` gets the exit code of one that ends without having been told to."""
+        self._config = config
+        self._told_to_end = False
+        self._process = subprocess.Popen(["seafowl", "--config-path", str(config)])  # noqa: S603, S607 (PATH is the image's)
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._on_death = on_death
+        self._pidfd = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._reap)
+
+    def _reap(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        code = self._process.wait()
+        # As a shell has it: 128 and the signal's number.
+        code = code if code >= 0 else 128 - code
+        self._ended.set_result(code)
+        if not self._told_to_end:
+            say(f"Seafowl with {self._config} ended by itself, with exit code {code}")
+            self._on_death(code)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return not self._ended.done()
+
+    def terminate(self) -> None:
+        """Ask it to end: it answers what it was asked, for up to five seconds."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        self._told_to_end = True
+        if self.runs:
+            self._process.send_signal(number)
+
+    async def wait(self, seconds: float | None = None) -> int:
+        """Its exit code. One that has not ended after `seconds` is killed."""
+        ended, _ = await asyncio.wait({self._ended}, timeout=seconds)
+        if not ended:
+            self.kill()
+        return await asyncio.shield(self._ended)
+
+    async def listens(self, port: int) -> None:
+        """Return when it takes connections on 127.0.0.1:`port`, or has ended."""
+        while self.runs:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
