@@ -57,13 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lease(options: argparse.Namespace, names: Names) -> Lease:
     token = os.environ.get("CONSUL_HTTP_TOKEN")
-    return Lease(options.consul, options.key, options.hostname, options.ttl, names, token)
+    return Lease(options.consul, options.key, hostname=options.hostname, ttl=options.ttl, names=names, token=token)
 
 
 def _prepare(options: argparse.Namespace) -> None:
     """Before LiteFS: keep what it may overwrite, and give back the lease of the node that ended here without doing so.
 
-    Neither keeps the node from starting: without the first a copy is missing, without the second the others wait longer.
+    Neither keeps the node from starting: without the one a copy is missing, without the other all wait longer.
     """
     lost = Lost(options.data, options.catalog.name)
     try:

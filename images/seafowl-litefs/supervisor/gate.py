@@ -107,8 +107,8 @@ class Gate:
     """The write port.
 
     `port`: where it listens, on all addresses; `seafowl_port`: where the read-write Seafowl does, on 127.0.0.1.
-    `settle` returns when all that Seafowl has committed by now may be acknowledged; `allowed` tells whether anything may
-    be sent to a client at this very moment.
+    `settle` returns when all that Seafowl has committed by now may be acknowledged; `allowed` tells whether anything
+    may be sent to a client at this very moment.
     """
 
     def __init__(

@@ -25,11 +25,13 @@ class Holder:
 class Lease:
     """The lease of LiteFS's cluster, as Consul has it.
 
-    `url` and `key` are those of litefs.yml's `lease.consul` (a path in `url` goes before `key`, as in LiteFS); `hostname`
-    is this node's in litefs.yml; `ttl` is in seconds.
+    `url` and `key` are those of litefs.yml's `lease.consul` (a path in `url` goes before `key`, as in LiteFS);
+    `hostname` is this node's in litefs.yml; `ttl` is in seconds.
     """
 
-    def __init__(self, url: str, key: str, hostname: str, ttl: float, names: Names, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, key: str, *, hostname: str, ttl: float, names: Names, token: str | None = None
+    ) -> None:
         parts = urlsplit(url)
         prefix = parts.path.strip("/")
         self._key = quote(f"{prefix}/{key}" if prefix else key)

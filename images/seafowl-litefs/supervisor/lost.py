@@ -1,8 +1,8 @@
 """What a returning primary had not replicated: LiteFS overwrites it silently, so it is kept aside and reported.
 
-A node that is the primary has a mark in LiteFS's data folder. Where the mark is still there when the node is the primary
-no more, its catalog is copied before LiteFS can overwrite it, and compared when LiteFS follows a primary again: if our last
-transaction is part of the new history, nothing was lost, and the copy goes. Nothing is done on any other start.
+A node that is the primary has a mark in LiteFS's data folder. Where the mark is still there when the node is the
+primary no more, its catalog is copied before LiteFS can overwrite it, and compared when LiteFS follows a primary again:
+if our last transaction is part of the new history, nothing was lost, and the copy goes. Other starts do nothing.
 """
 
 import json

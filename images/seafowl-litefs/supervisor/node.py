@@ -64,7 +64,12 @@ class Node:
         self._litefs = LiteFS(settings.litefs, names)
         name = settings.catalog.name
         self._standbys = Standbys(
-            settings.candidates, settings.litefs, name, settings.ack_timeout, names, self._position
+            settings.candidates,
+            own=settings.litefs,
+            database=name,
+            limit=settings.ack_timeout,
+            names=names,
+            position=self._position,
         )
         self._gate = Gate(settings.write_port, settings.seafowl_port, self._settle, lease.is_held)
         self._lost = Lost(settings.data, name)
@@ -230,7 +235,7 @@ class Node:
                 await asyncio.sleep(_ROUND_SECONDS)
 
     def _die(self, code: int) -> None:
-        """End this node; LiteFS ends with it, and Docker starts both anew. Never with 0, which says that all is well."""
+        """End this node; LiteFS ends with it, and Docker starts both anew. Never with 0: that would say that all is well."""
         if not self._died.done():
             self._died.set_result(code or 1)
 

@@ -1,8 +1,8 @@
 """The other candidates: which of them have all that was written here.
 
-LiteFS replicates asynchronously, and elects any candidate. So an acknowledgement waits for every candidate that is **in
-step**: one that was seen with exactly our position, and has kept up since. One that does not keep up within the limit is
-waited for no more, until it has caught up: a standby that is away costs one wait, not one a write.
+LiteFS replicates asynchronously, and elects any candidate. So an acknowledgement waits for every candidate that is
+**in step**: one that was seen with exactly our position, and has kept up since. One that does not keep up within the
+limit is waited for no more, until it has caught up: a standby that is away costs one wait, not one a write.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class _Standby:
         self._asking: asyncio.Task[None] | None = None
 
     async def ask(self) -> None:
-        """Ask for its position once; whoever asks meanwhile shares the answer. Keeps the last one when there is none."""
+        """Ask for its position; whoever asks meanwhile shares the answer. Keeps the last one when there is none."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         await asyncio.shield(self._asking)
@@ -52,6 +52,7 @@ class Standbys:
     def __init__(
         self,
         alias: str,
+        *,
         own: str,
         database: str,
         limit: float,
