@@ -77,10 +77,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 async def _give_back(options: argparse.Namespace) -> None:
-    lease = _lease(options, Names())
-    holder = await lease.holder()
-    if holder is not None and holder.hostname == lease.hostname:
-        await lease.release(holder)
+    if await _lease(options, Names()).give_back():
         say("gave back the lease of this node's last run")
 
 

@@ -76,10 +76,10 @@ class Server:
 
     _failures: int = 0
 
-    async def request(self, method: str, path: str, timeout: float) -> Answer:
+    async def request(self, method: str, path: str, timeout: float, body: bytes = b"") -> Answer:
         """The answer to `method` `path`, within `timeout` seconds; raises HttpError."""
         try:
-            return await asyncio.wait_for(self._request(method, path), timeout)
+            return await asyncio.wait_for(self._request(method, path, body), timeout)
         except asyncio.TimeoutError:
             self._failures += 1
             raise HttpError(f"{self.url} did not answer within {timeout:g} s") from None
@@ -87,7 +87,7 @@ class Server:
             self._failures += 1
             raise HttpError(f"{self.url}: {error}") from error
 
-    async def _request(self, method: str, path: str) -> Answer:
+    async def _request(self, method: str, path: str, body: bytes) -> Answer:
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         encrypted = parts.scheme == "https"
@@ -100,9 +100,9 @@ class Server:
         )
         try:
             # HTTP/1.0: the answer ends where the connection does, and is never chunked.
-            lines = [f"{method} {path} HTTP/1.0", f"Host: {parts.netloc}", "Content-Length: 0"]
+            lines = [f"{method} {path} HTTP/1.0", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
             lines += [f"{name}: {value}" for name, value in self.headers.items()]
-            writer.write("\r\n".join([*lines, "", ""]).encode())
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             received = bytearray()
             while piece := await reader.read(65536):
                 received += piece

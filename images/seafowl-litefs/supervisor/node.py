@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from supervisor.gate import Gate
 from supervisor.http_client import HttpError, Names
-from supervisor.lease import Holder, Lease
+from supervisor.lease import Lease
 from supervisor.litefs import LiteFS, Position, mounted_position
 from supervisor.log import say
 from supervisor.lost import Lost
@@ -33,8 +33,6 @@ _ANSWER_SECONDS = 4.0
 _END_SECONDS = 5.5
 _SUCCESSOR_SECONDS = 1.0
 _HAND_OVER_SECONDS = 2.0
-_STALE_SECONDS = 1.0
-"""LiteFS takes the lease some milliseconds before it says that it is the primary: for that long, it is not stale."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,6 @@ class Node:
         self._settled = 0
         self._asked_consul = 0.0
         self._lease_problem = ""
-        self._stale: tuple[Holder, float] | None = None
         self._stopping = asyncio.Event()
         self._died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -116,7 +113,6 @@ class Node:
             with suppress(HttpError):
                 info = await self._litefs.info(_LITEFS_SECONDS)
                 if info.is_primary:
-                    self._stale = None
                     await self._confirm()
                     self._become(
                         "primary" if self._lease.is_held() else "standby",
@@ -125,8 +121,7 @@ class Node:
                 else:
                     self._lease.forget()
                     self._become("standby", f"the primary is {info.primary}" if info.primary else "there is no primary")
-                    if info.primary in ("", self._lease.hostname):
-                        await self._release_stale()
+                    await self._tidy()
                 if self._lost.pending and (info.is_primary or info.primary):
                     await self._compare(info.is_primary)
             await asyncio.sleep(max(0.0, started + _ROUND_SECONDS - time.monotonic()))
@@ -143,23 +138,14 @@ class Node:
         except HttpError as error:
             self._lease_problem = str(error)
 
-    async def _release_stale(self) -> None:
-        """Give back a lease that Consul has as ours while LiteFS is not the primary, after an outage of Consul: without
-        it, no node could become the primary until it expires.
-        """
+    async def _tidy(self) -> None:
+        """See to a lease that nobody lives by any more."""
         now = time.monotonic()
-        if now - self._asked_consul < max(_ROUND_SECONDS, self._lease.ttl / 10):
+        if now - self._asked_consul < self._lease.ttl / 10 or self._stopping.is_set():
             return
         self._asked_consul = now
-        holder = await self._lease.holder()
-        if holder is None or holder.hostname != self._lease.hostname:
-            self._stale = None
-        elif self._stale is None or self._stale[0] != holder:
-            self._stale = (holder, now)
-        elif now - self._stale[1] > _STALE_SECONDS and not self._stopping.is_set():
-            self._stale = None
-            await self._lease.release(holder)
-            say("gave back a lease that LiteFS did not know of any more")
+        if (done := await self._lease.tidy()) is not None:
+            say(done)
 
     async def _watch_lease(self) -> None:
         """The fence: when the lease is not certain any more, another node may be the primary soon."""
@@ -235,7 +221,7 @@ class Node:
                 await asyncio.sleep(_ROUND_SECONDS)
 
     def _die(self, code: int) -> None:
-        """End this node; LiteFS ends with it, and Docker starts both anew. Never with 0: that would say that all is well."""
+        """End this node; LiteFS ends with it, and Docker starts both anew. Never with 0: that means success."""
         if not self._died.done():
             self._died.set_result(code or 1)
 
