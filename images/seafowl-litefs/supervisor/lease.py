@@ -93,6 +93,14 @@ class Lease:
         await self._put(f"/v1/kv/{self._path}{_CONFIRMED}?acquire={holder.session}", sign)
         self.expires = asked + self.ttl
 
+    @property
+    def seen_holder(self) -> str | None:
+        """Hostname of the holder when `tidy` last looked: empty where there was none, None where that is not known."""
+        if self._watched is None:
+            return None
+        holder = self._watched[0].holder
+        return "" if holder is None else holder.hostname
+
     async def tidy(self) -> str | None:
         """On a node that is not the primary, time and again: end a lease that nobody lives by any more, so that an
         election need not wait for Consul, which lets a session live for two ttls. Returns what was done, in words.

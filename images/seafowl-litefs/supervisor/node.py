@@ -1,6 +1,7 @@
 """One node that may become the writer: which Seafowl runs, who may write, and how it ends."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ _ANSWER_SECONDS = 4.0
 _END_SECONDS = 5.5
 _SUCCESSOR_SECONDS = 1.0
 _HAND_OVER_SECONDS = 2.0
+_ADRIFT_SECONDS = 1.0
+"""For which a standby's LiteFS may follow a primary that has no lease: it takes some milliseconds to notice."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Node:
         self._settled = 0
         self._asked_consul = 0.0
         self._lease_problem = ""
+        self._adrift_since: float | None = None
         self._stopping = asyncio.Event()
         self._died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -114,14 +118,19 @@ class Node:
                 info = await self._litefs.info(_LITEFS_SECONDS)
                 if info.is_primary:
                     await self._confirm()
+                    held = self._lease.is_held()
                     self._become(
-                        "primary" if self._lease.is_held() else "standby",
-                        "LiteFS has the lease" if self._lease.is_held() else f"no lease: {self._lease_problem}",
+                        "primary" if held else "standby",
+                        "LiteFS has the lease" if held else f"no lease: {self._lease_problem}",
                     )
+                    self._watch_litefs(adrift=not held, patience=self._lease.ttl)
                 else:
                     self._lease.forget()
                     self._become("standby", f"the primary is {info.primary}" if info.primary else "there is no primary")
                     await self._tidy()
+                    holder = self._lease.seen_holder
+                    adrift = bool(info.primary) and holder is not None and holder != info.primary
+                    self._watch_litefs(adrift=adrift, patience=_ADRIFT_SECONDS)
                 if self._lost.pending and (info.is_primary or info.primary):
                     await self._compare(info.is_primary)
             await asyncio.sleep(max(0.0, started + _ROUND_SECONDS - time.monotonic()))
@@ -146,6 +155,23 @@ class Node:
         self._asked_consul = now
         if (done := await self._lease.tidy()) is not None:
             say(done)
+
+    def _watch_litefs(self, *, adrift: bool, patience: float) -> None:
+        """End a LiteFS that has been adrift for `patience` seconds: it is the primary without a lease, or follows one.
+
+        It can stay so for very long. Its renewal has no timeout, and neither has its reading from the primary: while
+        that connection is there, or seems to be, a standby does not even look for another primary (0.5.14).
+        """
+        if not adrift or self._stopping.is_set():
+            self._adrift_since = None
+        elif self._adrift_since is None:
+            self._adrift_since = time.monotonic()
+        elif time.monotonic() - self._adrift_since > patience and not self._died.done():
+            say("LiteFS goes by a lease that is over: ending it, so that it starts anew")
+            # At once: on SIGTERM it would wait for the very request that hangs. The first process of a container
+            # ignores SIGKILL from inside; a Go program ends at SIGHUP all the same.
+            os.kill(os.getppid(), signal.SIGHUP)
+            self._die(1)
 
     async def _watch_lease(self) -> None:
         """The fence: when the lease is not certain any more, another node may be the primary soon."""
