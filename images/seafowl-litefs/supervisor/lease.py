@@ -64,6 +64,11 @@ class Lease:
 
         self._watched: tuple[_Seen, float] | None = None
 
+    @property
+    def confirmed(self) -> float:
+        """Time (`time.monotonic`) of the question that the last confirmation answered."""
+        return self.expires - self.ttl
+
     def left(self) -> float:
         """Seconds for which the lease is still certain; 0 or less when it is not."""
         return self.expires - time.monotonic()

@@ -20,7 +20,10 @@ _KEPT = 5
 _FILES = {"database": "", "journal": "-journal", "wal": "-wal"}
 """LiteFS's names for the files of a database → what SQLite appends to the database's name for them."""
 
-_CHECKSUMS_BYTES = 16
+_PRE_APPLY_CHECKSUM = slice(40, 48)
+"""Where an LTX file has the checksum of the database before it (superfly/ltx 0.3.14, ltx.go)."""
+
+_TRAILER_BYTES = 16
 """An LTX file ends with the checksum of the database after it, and one of the file itself, 8 bytes each."""
 
 
@@ -63,12 +66,14 @@ class Lost:
         self._mark.unlink(missing_ok=True)
         self._marked = None
 
-    def keep(self) -> None:
-        """Copy the catalog, if this node was the primary and may have transactions of its own."""
+    def keep(self, replicated: int = 0) -> None:
+        """Copy the catalog, if this node was the primary and may have transactions of its own: later ones than
+        `replicated`, where more is known than the mark says.
+        """
         if not self._mark.exists():
             return
         last = self._last()
-        replicated = self._replicated()
+        replicated = max(replicated, self._replicated())
         if last is None or last.txid <= replicated:
             self.unmark()
             return
@@ -96,17 +101,21 @@ class Lost:
             self._copy = _Copy(folder, Position(kept["txid"], kept["checksum"]), kept["replicated"])
 
     def compare(self, is_primary: bool) -> None:
-        """See whether the copy's last transaction is part of the history that LiteFS has by now."""
+        """See whether the history that goes on was built on the copy's last transaction. Call it while this node is the
+        primary, or LiteFS follows one.
+        """
         copy = self._copy
         if copy is None:
             return
-        last = self._last()
-        if last == copy.position and not is_primary:
-            return  # not connected yet, or nothing was written since: both can still become either
-        if last is not None and last.txid >= copy.position.txid and copy.position in self._ends_of(copy.position.txid):
-            shutil.rmtree(copy.folder)
-        else:
+        if self._last() == copy.position:
+            if not is_primary:
+                return  # not connected yet, or nothing was written since: it can still become either
+        elif self._before(copy.position.txid + 1) != copy.position.checksum:
+            # (Also where LiteFS took a snapshot because it was away for longer than it keeps single transactions.)
             self._report(copy)
+            self._copy = None
+            return
+        shutil.rmtree(copy.folder)
         self._copy = None
 
     def _report(self, copy: _Copy) -> None:
@@ -128,29 +137,20 @@ class Lost:
             return 0
 
     def _last(self) -> Position | None:
-        """Where the database stands by LiteFS's transaction files."""
-        ends = [_last_txid(file) for file in self._transaction_files()]
-        return next(iter(self._ends_of(max(ends))), None) if ends else None
+        """Where the database stands by LiteFS's transaction files; None where there are none."""
+        last = max(self._database.glob("ltx/????????????????-????????????????.ltx"), key=_last_txid, default=None)
+        if last is None:
+            return None
+        return Position(_last_txid(last), last.read_bytes()[-_TRAILER_BYTES : -_TRAILER_BYTES // 2].hex())
 
-    def _ends_of(self, txid: int) -> list[Position]:
-        """The position after transaction `txid`, as the files that end with it have it."""
-        return [
-            Position(txid, checksum)
-            for file in self._transaction_files()
-            if _last_txid(file) == txid and (checksum := _checksum(file)) is not None
-        ]
-
-    def _transaction_files(self) -> list[Path]:
-        return list((self._database / "ltx").glob("????????????????-????????????????.ltx"))
+    def _before(self, txid: int) -> str | None:
+        """The database's checksum before transaction `txid`, by its file; None where LiteFS has no file of it alone."""
+        try:
+            header = (self._database / "ltx" / f"{txid:016x}-{txid:016x}.ltx").read_bytes()
+        except FileNotFoundError:
+            return None
+        return header[_PRE_APPLY_CHECKSUM].hex()
 
 
 def _last_txid(file: Path) -> int:
     return int(file.stem.split("-")[1], 16)
-
-
-def _checksum(file: Path) -> str | None:
-    """The database's checksum after the transactions in `file`; None where LiteFS removed it meanwhile."""
-    try:
-        return file.read_bytes()[-_CHECKSUMS_BYTES : -_CHECKSUMS_BYTES // 2].hex()
-    except FileNotFoundError:
-        return None

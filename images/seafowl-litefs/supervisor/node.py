@@ -24,6 +24,7 @@ Role = Literal["primary", "standby"]
 T = TypeVar("T")
 
 _ROUND_SECONDS = 0.2
+_SOON_SECONDS = 0.01
 _LITEFS_SECONDS = 0.5
 _STANDBYS_SECONDS = 0.5
 """Between two looks at who the standbys are, and which have caught up."""
@@ -79,9 +80,11 @@ class Node:
         self._writer: SeafowlProcess | None = None
         self._reader: SeafowlProcess | None = None
         self._settled = 0
+        self._marking = asyncio.Lock()
         self._asked_consul = 0.0
         self._lease_problem = ""
         self._adrift_since: float | None = None
+        self._confirm_now = asyncio.Event()
         self._stopping = asyncio.Event()
         self._died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -114,10 +117,12 @@ class Node:
         """Follow the role. A LiteFS that does not answer changes nothing: the lease, unconfirmed, runs out."""
         while True:
             started = time.monotonic()
+            soon = self._confirm_now.is_set()
+            self._confirm_now.clear()
             with suppress(HttpError):
                 info = await self._litefs.info(_LITEFS_SECONDS)
                 if info.is_primary:
-                    await self._confirm()
+                    await self._confirm(soon)
                     held = self._lease.is_held()
                     self._become(
                         "primary" if held else "standby",
@@ -131,14 +136,17 @@ class Node:
                     holder = self._lease.seen_holder
                     adrift = bool(info.primary) and holder is not None and holder != info.primary
                     self._watch_litefs(adrift=adrift, patience=_ADRIFT_SECONDS)
-                if self._lost.pending and (info.is_primary or info.primary):
-                    await self._compare(info.is_primary)
-            await asyncio.sleep(max(0.0, started + _ROUND_SECONDS - time.monotonic()))
+                # (Not by LiteFS's word alone: one that lost its lease can say for long that it is the primary.)
+                if self._lost.pending and (self._role == "primary" or (info.primary and not info.is_primary)):
+                    await self._compare()
+            pause = max(_SOON_SECONDS, started + _ROUND_SECONDS - time.monotonic())
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._confirm_now.wait(), pause)
 
-    async def _confirm(self) -> None:
-        """Confirm the lease, ten times in a ttl at most."""
+    async def _confirm(self, soon: bool) -> None:
+        """Confirm the lease, ten times in a ttl; at once if `soon`."""
         now = time.monotonic()
-        if self._lease.is_held() and now - self._asked_consul < self._lease.ttl / 10:
+        if not soon and self._lease.is_held() and now - self._asked_consul < self._lease.ttl / 10:
             return
         self._asked_consul = now
         try:
@@ -231,10 +239,7 @@ class Node:
         if self._writer is not None:
             await self._writer.wait()
             self._writer = None
-            # Before LiteFS follows another primary.
-            await self._mark()
-            await self._file(self._lost.keep)
-            await self._file(self._lost.find)
+            await self._keep()
         if not self._settings.standby_reads:
             return
         if self._reader is not None and not self._reader.runs:
@@ -257,17 +262,38 @@ class Node:
         """Return when all that was committed by now is where it should be; raises OSError."""
         position = await self._position()
         if position.txid > self._settled:
-            await self._standbys.wait_for(position.txid)
+            if not await self._standbys.wait_for(position.txid):
+                # A node that is cut off, and so has no standby, must not acknowledge until its lease runs out what is
+                # lost then: with the standby's word missing, Consul's is needed.
+                await self._confirmed_after(time.monotonic())
             self._settled = max(self._settled, position.txid)
+
+    async def _confirmed_after(self, moment: float) -> None:
+        """Return when the lease was confirmed by a question from after `moment`. Where it never is, the fence ends it."""
+        while self._lease.confirmed < moment:
+            self._confirm_now.set()
+            await asyncio.sleep(_SOON_SECONDS)
 
     async def _position(self) -> Position:
         return await self._file(lambda: mounted_position(self._settings.catalog))
 
     async def _mark(self) -> None:
-        if not self._stopping.is_set():
-            await self._file(lambda: self._lost.mark(self._standbys.replicated))
+        async with self._marking:
+            if self._role == "primary" and not self._stopping.is_set():
+                await self._file(lambda: self._lost.mark(self._standbys.replicated))
 
-    async def _compare(self, is_primary: bool) -> None:
+    async def _keep(self) -> None:
+        """Keep what may be lost, before LiteFS follows another primary."""
+        async with self._marking:
+            replicated = self._standbys.replicated
+            try:
+                await self._file(lambda: self._lost.keep(replicated))
+                await self._file(self._lost.find)
+            except OSError as error:
+                say(f"could not copy the catalog: {error}")
+
+    async def _compare(self) -> None:
+        is_primary = self._role == "primary"
         with suppress(OSError):  # LiteFS changes the files meanwhile: the next round sees them
             await self._file(lambda: self._lost.compare(is_primary))
 

@@ -107,8 +107,10 @@ class Standbys:
         for address in self._standbys.keys() - found:
             del self._standbys[address]
 
-    async def wait_for(self, txid: int) -> None:
-        """Return when every standby in step has transaction `txid`; those that do not in time are out of step then."""
+    async def wait_for(self, txid: int) -> bool:
+        """Return when every standby in step has transaction `txid`; those that do not in time are out of step then.
+        Returns whether all other candidates have it, and there is one.
+        """
         end = time.monotonic() + self._limit
         while behind := [standby for standby in self._in_step() if standby.position.txid < txid]:
             left = end - time.monotonic()
@@ -120,9 +122,11 @@ class Standbys:
             _, pending = await asyncio.wait(asking, timeout=left)
             for ask in pending:
                 ask.cancel()
-        if self._in_step():
+        in_step = self._in_step()
+        if in_step:
             self.replicated = max(self.replicated, txid)
         self._say()
+        return len(in_step) == len(self._standbys) > 0
 
     async def successor(self, position: Position, seconds: float) -> LiteFS | None:
         """A standby that has exactly `position`, as soon as there is one within `seconds`."""
