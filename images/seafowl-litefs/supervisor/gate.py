@@ -39,6 +39,7 @@ class _Connection:
         loop = asyncio.get_running_loop()
         seafowl = socket.socket()
         pumps: list[asyncio.Task[None]] = []
+        whole = False
         try:
             for end in (self.client, seafowl):
                 end.setblocking(False)
@@ -53,9 +54,12 @@ class _Connection:
             if to_client in done:
                 await asyncio.wait_for(to_seafowl, _LINGER_SECONDS)
             await to_client
+            whole = True
         except (OSError, NotAllowedError, asyncio.TimeoutError, asyncio.CancelledError):
-            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            pass
         finally:
+            if not whole:
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
@@ -119,7 +123,6 @@ class Gate:
         self._settle = settle
         self._allowed = allowed
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], _Connection] = {}
 
     @property
@@ -139,13 +142,13 @@ class Gate:
             listener.close()
             raise
         self._listener = listener
-        self._accepting = asyncio.create_task(self._accept(listener))
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            client, _ = await loop.sock_accept(listener)
-            self._take(client)
+    def _accept(self, listener: socket.socket) -> None:
+        """Take all connections that the kernel has for us."""
+        with suppress(BlockingIOError, ConnectionError):
+            while True:
+                self._take(listener.accept()[0])
 
     def _take(self, client: socket.socket) -> None:
         connection = _Connection(client)
@@ -155,23 +158,21 @@ class Gate:
 
     def stop_accepting(self) -> None:
         """Refuse new connections; those that are there go on, also those that the kernel has taken for us."""
-        if self._listener is None or self._accepting is None:
-            return
-        self._accepting.cancel()
-        with suppress(BlockingIOError, OSError):
-            while True:
-                self._take(self._listener.accept()[0])
-        self._listener.close()
-        self._listener = None
+        if self._listener is not None:
+            self._accept(self._listener)
+            self._close()
 
     def abort(self) -> None:
         """Refuse new connections, reset all that are there. Nothing is sent to a client after this."""
-        if self._listener is not None and self._accepting is not None:
-            self._accepting.cancel()
-            self._listener.close()
-            self._listener = None
+        self._close()
         for task in self._connections:
             task.cancel()
+
+    def _close(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
     async def answered(self, seconds: float) -> None:
         """Wait until no client waits for an answer to begin, for at most `seconds`."""

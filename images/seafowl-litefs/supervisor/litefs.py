@@ -70,4 +70,7 @@ def mounted_position(catalog: Path) -> Position:
     except FileNotFoundError:
         return Position()
     txid, _, checksum = text.strip().partition("/")
-    return Position(int(txid, 16), checksum)
+    try:
+        return Position(int(txid, 16), checksum)
+    except ValueError as error:
+        raise OSError(f"{catalog.name}-pos holds no position: {text!r}") from error

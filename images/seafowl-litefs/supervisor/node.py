@@ -269,7 +269,7 @@ class Node:
             self._settled = max(self._settled, position.txid)
 
     async def _confirmed_after(self, moment: float) -> None:
-        """Return when the lease was confirmed by a question from after `moment`. Where it never is, the fence ends it."""
+        """Return when the lease was confirmed by a question from after `moment`. If it never is, the fence ends it."""
         while self._lease.confirmed < moment:
             self._confirm_now.set()
             await asyncio.sleep(_SOON_SECONDS)
