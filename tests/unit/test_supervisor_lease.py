@@ -18,7 +18,7 @@ def consul() -> Iterator[FakeConsul]:
         yield fake
 
 
-def lease_of(hostname: str, consul: FakeConsul, ttl: float = 0.3, url: str = "", token: str | None = None) -> Lease:
+def lease_of(hostname: str, consul: FakeConsul, ttl: float = 0.6, url: str = "", token: str | None = None) -> Lease:
     return Lease(url or consul.url, "test/primary", hostname=hostname, ttl=ttl, names=Names(), token=token)
 
 
@@ -63,7 +63,7 @@ def test_a_lease_runs_out_when_consul_hangs_and_does_not_refuse(consul: FakeCons
             with pytest.raises(HttpError):
                 await lease.confirm()
         assert lease.expires == expires
-        assert time.monotonic() - started < 1, "a question must not take longer than the lease"
+        assert time.monotonic() - started < 2, "a question must not take longer than the lease"
 
     asyncio.run(run())
 
@@ -122,15 +122,15 @@ def test_a_lease_that_is_not_confirmed_for_a_ttl_is_ended_by_a_standby(consul: F
     consul.confirm()
     started = time.monotonic()
     done = asyncio.run(tidy_for(lease_of("writer-1", consul), 5))
-    assert done == ["ended the lease of writer-0, which was not confirmed for 0.3 s"]
-    assert time.monotonic() - started >= 0.3, "its holder may still take writes"
+    assert done == ["ended the lease of writer-0, which was not confirmed for 0.6 s"]
+    assert time.monotonic() - started >= 0.6, "its holder may still take writes"
     assert not consul.sessions
     assert not consul.keys
 
 
 def test_a_lease_that_is_confirmed_is_left_alone(consul: FakeConsul) -> None:
     consul.give_lease("writer-0")
-    holder, standby = lease_of("writer-0", consul), lease_of("writer-1", consul)
+    holder, standby = lease_of("writer-0", consul, ttl=3), lease_of("writer-1", consul)
 
     async def run() -> list[str]:
         async def confirm() -> None:
@@ -139,7 +139,7 @@ def test_a_lease_that_is_confirmed_is_left_alone(consul: FakeConsul) -> None:
                 await asyncio.sleep(0.02)
 
         confirming = asyncio.create_task(confirm())
-        done = await tidy_for(standby, 0.8)
+        done = await tidy_for(standby, 1)
         confirming.cancel()
         return done
 
@@ -148,7 +148,7 @@ def test_a_lease_that_is_confirmed_is_left_alone(consul: FakeConsul) -> None:
 
 def test_a_lease_whose_holder_never_confirmed_it_is_left_to_consul(consul: FakeConsul) -> None:
     consul.give_lease("writer-0")
-    assert asyncio.run(tidy_for(lease_of("writer-1", consul), 0.6)) == [], "its supervisor may only be starting"
+    assert asyncio.run(tidy_for(lease_of("writer-1", consul), 1)) == [], "its supervisor may only be starting"
 
 
 def test_an_outage_of_consul_is_no_proof_that_nobody_confirmed(consul: FakeConsul) -> None:
@@ -159,13 +159,13 @@ def test_an_outage_of_consul_is_no_proof_that_nobody_confirmed(consul: FakeConsu
     async def run() -> None:
         await standby.tidy()
         consul.hangs.set()
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         with pytest.raises(HttpError):
             await standby.tidy()
         assert standby.seen_holder is None
         consul.hangs.clear()
         assert await standby.tidy() is None
-        assert await tidy_for(standby, 0.2) == []
+        assert await tidy_for(standby, 0.4) == []
 
     asyncio.run(run())
 
