@@ -44,6 +44,8 @@ class _Connection:
             for end in (self.client, seafowl):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # A client that vanished without a word must not keep its connection for ever.
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             await loop.sock_connect(seafowl, ("127.0.0.1", port))
             to_seafowl = asyncio.create_task(self._to_seafowl(seafowl))
             to_client = asyncio.create_task(self._to_client(seafowl, settle, allowed))
@@ -146,7 +148,7 @@ class Gate:
 
     def _accept(self, listener: socket.socket) -> None:
         """Take all connections that the kernel has for us."""
-        with suppress(BlockingIOError, ConnectionError):
+        with suppress(OSError):  # none is left, or one is gone already
             while True:
                 self._take(listener.accept()[0])
 

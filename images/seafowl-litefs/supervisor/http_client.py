@@ -1,6 +1,7 @@
 """A small HTTP client: one request a connection, bounded in time and size, names resolved where it cannot block."""
 
 import asyncio
+import functools
 import json
 import socket
 import ssl
@@ -95,7 +96,7 @@ class Server:
         reader, writer = await asyncio.open_connection(
             addresses[self._failures % len(addresses)],
             parts.port or (443 if encrypted else 80),
-            ssl=ssl.create_default_context() if encrypted else None,
+            ssl=_trusted() if encrypted else None,
             server_hostname=host if encrypted else None,
         )
         try:
@@ -111,6 +112,12 @@ class Server:
         finally:
             writer.transport.abort()
         return _parse(bytes(received))
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """What the system trusts: reading it takes long, so once."""
+    return ssl.create_default_context()
 
 
 def _parse(received: bytes) -> Answer:

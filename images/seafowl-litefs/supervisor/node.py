@@ -161,7 +161,12 @@ class Node:
         if now - self._asked_consul < self._lease.ttl / 10 or self._stopping.is_set():
             return
         self._asked_consul = now
-        if (done := await self._lease.tidy()) is not None:
+        try:
+            done = await self._lease.tidy()
+        except HttpError:
+            self._adrift_since = None  # not known any more
+            raise
+        if done is not None:
             say(done)
 
     def _watch_litefs(self, *, adrift: bool, patience: float) -> None:
@@ -242,7 +247,8 @@ class Node:
             await self._keep()
         if not self._settings.standby_reads:
             return
-        if self._reader is not None and not self._reader.runs:
+        if self._reader is not None and self._reader.ends:
+            await self._reader.wait(_END_SECONDS)
             self._reader = None
         # A Seafowl that finds no catalog dies (0.5.8).
         while self._reader is None:

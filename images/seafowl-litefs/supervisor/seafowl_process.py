@@ -39,6 +39,11 @@ class SeafowlProcess:
         """Whether it has not ended."""
         return not self._ended.done()
 
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to end, or has ended."""
+        return self._told_to_end or not self.runs
+
     def terminate(self) -> None:
         """Ask it to end: it answers what it was asked, for up to five seconds."""
         self._send(signal.SIGTERM)
