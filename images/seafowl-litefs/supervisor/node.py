@@ -35,7 +35,7 @@ _ANSWER_SECONDS = 4.0
 _END_SECONDS = 5.5
 _SUCCESSOR_SECONDS = 1.0
 _HAND_OVER_SECONDS = 2.0
-_ADRIFT_SECONDS = 1.0
+_ADRIFT_SECONDS = 0.5
 """For which a standby's LiteFS may follow a primary that has no lease: it takes some milliseconds to notice."""
 
 
@@ -82,6 +82,7 @@ class Node:
         self._settled = 0
         self._marking = asyncio.Lock()
         self._asked_consul = 0.0
+        self._confirming: asyncio.Task[None] | None = None
         self._lease_problem = ""
         self._adrift_since: float | None = None
         self._confirm_now = asyncio.Event()
@@ -126,11 +127,13 @@ class Node:
                     held = self._lease.is_held()
                     self._become(
                         "primary" if held else "standby",
-                        "LiteFS has the lease" if held else f"no lease: {self._lease_problem}",
+                        "LiteFS has the lease"
+                        if held
+                        else f"no lease: {self._lease_problem or 'Consul has not answered yet'}",
                     )
                     self._watch_litefs(adrift=not held, patience=self._lease.ttl)
                 else:
-                    self._lease.forget()
+                    self._forget_lease()
                     self._become("standby", f"the primary is {info.primary}" if info.primary else "there is no primary")
                     await self._tidy()
                     holder = self._lease.seen_holder
@@ -144,16 +147,28 @@ class Node:
                 await asyncio.wait_for(self._confirm_now.wait(), pause)
 
     async def _confirm(self, soon: bool) -> None:
-        """Confirm the lease, ten times in a ttl; at once if `soon`."""
-        now = time.monotonic()
-        if not soon and self._lease.is_held() and now - self._asked_consul < self._lease.ttl / 10:
-            return
-        self._asked_consul = now
+        """Confirm the lease, ten times in a ttl; at once if `soon`. Waits for one round: a Consul that hangs must not
+        hide what LiteFS says.
+        """
+        if self._confirming is None or self._confirming.done():
+            now = time.monotonic()
+            if not soon and self._lease.is_held() and now - self._asked_consul < self._lease.ttl / 10:
+                return
+            self._asked_consul = now
+            self._confirming = asyncio.create_task(self._ask_consul())
+        await asyncio.wait([self._confirming], timeout=_ROUND_SECONDS)
+
+    async def _ask_consul(self) -> None:
         try:
             await self._lease.confirm()
             self._lease_problem = ""
         except HttpError as error:
             self._lease_problem = str(error)
+
+    def _forget_lease(self) -> None:
+        if self._confirming is not None:
+            self._confirming.cancel()
+        self._lease.forget()
 
     async def _tidy(self) -> None:
         """See to a lease that nobody lives by any more."""
