@@ -126,6 +126,9 @@ class FakeConsul(FakeServer):
         """What the supervisor of another node does."""
         self._set(f"{key}/confirmed", str(self.index).encode(), session)
 
+    def put(self, key: str, value: bytes) -> None:
+        self._set(key, value, None)
+
     def _set(self, key: str, value: bytes, session: str | None) -> None:
         old = self.keys.get(key)
         if old is not None and (old["Value"], old.get("Session")) == (base64.b64encode(value).decode(), session):

@@ -291,6 +291,16 @@ def test_a_primary_is_fenced_when_consul_hangs_and_does_not_refuse(node: Node) -
     assert "writer SIGTERM" not in node.events(), "it would have gone on writing to the object store"
 
 
+def test_a_consul_that_hangs_does_not_hide_that_litefs_lost_the_role(node: Node) -> None:
+    node.make_primary()
+    node.start()
+    node.says("takes writes")
+    node.consul.hangs.set()
+    node.litefs.is_primary, node.litefs.primary = False, "writer-1"
+    node.says("standby: the primary is writer-1")
+    assert "fenced" not in node.log.read_text()
+
+
 def test_a_fenced_node_takes_writes_again_when_its_lease_is_confirmed(node: Node) -> None:
     node.make_primary()
     node.start()
@@ -449,7 +459,7 @@ def test_a_seafowl_that_dies_ends_the_node_and_never_with_0(node: Node, code: in
     assert node.ends_with() == exit_code
 
 
-def prepare(node: Node, *program: str) -> str:
+def prepare(node: Node, *more: str) -> str:
     """What `prepare` and the program that it runs write."""
     arguments = {
         "consul": node.consul.url,
@@ -461,7 +471,7 @@ def prepare(node: Node, *program: str) -> str:
     }
     options = [text for name, value in arguments.items() for text in (f"--{name}", value)]
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "supervisor", "prepare", *options, "--", *program],
+        [sys.executable, "-B", "-m", "supervisor", "prepare", *options, *more],
         env={**os.environ, "PYTHONPATH": str(SUPERVISOR)},
         capture_output=True,
         text=True,
@@ -474,13 +484,24 @@ def prepare(node: Node, *program: str) -> str:
 
 def test_prepare_gives_the_lease_back_and_then_runs_the_program(node: Node) -> None:
     node.consul.give_lease("writer-0")
-    said = prepare(node, "sh", "-c", "echo now $1", "sh", "litefs")
+    said = prepare(node, "--", "sh", "-c", "echo now $1", "sh", "litefs")
     assert said == "supervisor: gave back the lease of this node's last run\nnow litefs\n"
     assert not node.consul.sessions
 
 
+def test_a_candidate_without_data_waits_until_there_is_a_cluster_to_join(node: Node) -> None:
+    threading.Timer(0.5, lambda: node.consul.put("test/primary/clusterid", b"LFSC0123456789ABCDEF")).start()
+    said = prepare(node, "--join", "--", "echo", "now")
+    assert said == "supervisor: has no data: waits until another candidate has founded the cluster\nnow\n"
+
+
+def test_a_candidate_with_data_waits_for_nobody(node: Node) -> None:
+    (node.folder / "data" / "clusterid").write_text("LFSC0123456789ABCDEF\n")
+    assert prepare(node, "--join", "--", "echo", "now") == "now\n"
+
+
 def test_prepare_runs_the_program_though_consul_is_away(node: Node) -> None:
     node.consul.hangs.set()
-    said = prepare(node, "echo", "now")
+    said = prepare(node, "--", "echo", "now")
     assert "could not look for a lease" in said
     assert said.endswith("now\n")

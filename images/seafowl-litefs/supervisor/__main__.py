@@ -6,8 +6,11 @@ Consul's token, where it wants one, is in the environment (CONSUL_HTTP_TOKEN, wh
 import argparse
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from supervisor.http_client import HttpError, Names
@@ -15,6 +18,8 @@ from supervisor.lease import Lease
 from supervisor.log import say
 from supervisor.lost import Lost
 from supervisor.node import Node, NodeSettings
+
+_WAIT_SECONDS = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     prepare = commands.add_parser("prepare", parents=[shared], help="tidy up after a crash, then run a program")
+    prepare.add_argument(
+        "--join",
+        action="store_true",
+        help="with an empty data folder, wait until another candidate has founded the cluster: this one must not",
+    )
     prepare.add_argument("program", nargs="+", help="what to run then, after --")
 
     run = commands.add_parser("run", parents=[shared], help="follow LiteFS's role")
@@ -65,20 +75,43 @@ def _prepare(options: argparse.Namespace) -> None:
 
     Neither keeps the node from starting: without the one a copy is missing, without the other all wait longer.
     """
-    lost = Lost(options.data, options.catalog.name)
+    # The first process of a container ignores a signal that it has not asked for.
+    signal.signal(signal.SIGTERM, _end)
     try:
-        lost.keep()
+        Lost(options.data, options.catalog.name).keep()
     except OSError as error:
         say(f"could not copy the catalog before LiteFS's start: {error}")
     try:
         asyncio.run(_give_back(options))
     except HttpError as error:
         say(f"could not look for a lease of this node's last run: {error}")
+    if options.join and not (options.data / "clusterid").exists():
+        asyncio.run(_wait_for_cluster(options))
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 async def _give_back(options: argparse.Namespace) -> None:
     if await _lease(options, Names()).give_back():
         say("gave back the lease of this node's last run")
+
+
+async def _wait_for_cluster(options: argparse.Namespace) -> None:
+    """A candidate without data that became the first primary would found a cluster of its own, and the one that has the
+    data could never join that.
+    """
+    lease = _lease(options, Names())
+    said = False
+    while True:
+        with suppress(HttpError):
+            if await lease.has_cluster():
+                return
+        if not said:
+            say("has no data: waits until another candidate has founded the cluster")
+            said = True
+        await asyncio.sleep(_WAIT_SECONDS)
 
 
 async def _run(options: argparse.Namespace) -> int:

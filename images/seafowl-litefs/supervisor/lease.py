@@ -142,6 +142,13 @@ class Lease:
         await self._release(holder)
         return True
 
+    async def has_cluster(self) -> bool:
+        """Whether a node has founded LiteFS's cluster. Raises HttpError."""
+        answer = await self._consul.request("GET", f"/v1/kv/{self._path}/clusterid?consistent", self._timeout)
+        if answer.status not in (200, 404):
+            raise HttpError(f"Consul did not tell the cluster's id: status {answer.status}")
+        return answer.status == 200  # noqa: PLR2004 (OK)
+
     async def _look(self) -> _Seen:
         """What Consul has, by the quorum's word, not by one server's memory."""
         answer = await self._consul.request("GET", f"/v1/kv/{self._path}?recurse&consistent", self._timeout)
