@@ -15,6 +15,7 @@ import pulumi
 from cluster.engine import ClusterError, DockerHost
 from cluster.health import Configuration, Member, Route, await_healthy
 from cluster.preflight import Claim, Seen, judge, look
+from components.consul import Consul
 from components.container import fixed_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
@@ -97,6 +98,7 @@ def when_healthy(
     host: DockerHost,
     seen: pulumi.Output[Seen],
     *,
+    consul: Consul | None,
     object_store: ObjectStore,
     writer: SeafowlWriter,
     readers: SeafowlReaderPool,
@@ -108,7 +110,8 @@ def when_healthy(
     """
     parts = [
         *(("object-store", container) for container in object_store.containers),
-        ("writer-0", writer.container),
+        *((f"consul-{index}", server) for index, server in enumerate(consul.containers if consul is not None else [])),
+        *((f"writer-{index}", container) for index, container in enumerate(writer.containers)),
         *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
         *(("ingress-certificate", holder) for holder in (ingress.holder,) if holder is not None),
         ("ingress", ingress.container),
@@ -120,7 +123,13 @@ def when_healthy(
         routes_id, fingerprint, seen, *ids = known
         members = [Member(name, container_id) for (name, _), container_id in zip(parts, ids, strict=True)]
         routes = [
-            Route(members[-1], [one for one in members if one.name.startswith(f"{role}-")], answering(role))
+            Route(
+                members[-1],
+                [one for one in members if one.name.startswith(f"{role}-")],
+                answering(role),
+                # Of the candidates, the primary alone.
+                one_is_enough=role == "writer",
+            )
             for role in ("writer", "reader")
         ]
         configuration = Configuration(

@@ -20,6 +20,7 @@ from config.layout import (
     NGINX_CONFIG,
     NGINX_START,
 )
+from config.lease_settings import LeaseType
 from config.nginx import HEALTHY, render_nginx_conf
 from config.settings import Limits
 
@@ -34,6 +35,7 @@ class IngressArgs:
 
     settings: IngressSettings
     access: AccessSettings
+    lease: LeaseType
     image: str
     deployment: pulumi.Input[str]
     limits: Limits
@@ -73,7 +75,7 @@ class Ingress(pulumi.ComponentResource):
         image = docker.RemoteImage(
             f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
         )
-        conf = render_nginx_conf(settings, args.access)
+        conf = render_nginx_conf(settings, args.access, args.lease)
         config = scratch_volume(f"{name}-config", role="ingress", deployment=args.deployment, parent=self)
         self.routes = carrier(
             f"{name}-routes",
@@ -118,7 +120,7 @@ class Ingress(pulumi.ComponentResource):
             parent=self,
             # Two containers cannot publish one port of the host, so the old one goes first.
             delete_before_replace=True,
-            depends_on=[args.writer.container, *args.readers.containers, self.routes],
+            depends_on=[*args.writer.containers, *args.readers.containers, self.routes],
         )
         self.container = container(name, spec, opts)
         scheme = "http" if settings.tls is None else "https"

@@ -10,21 +10,48 @@ import pulumi_docker as docker
 from components.access_tokens import AccessTokens
 from components.container import Attachment, ContainerSpec, container
 from components.object_store import ObjectStore
-from config.layout import LITEFS_CONFIG, LITEFS_PORT, SEAFOWL_CONFIG, SEAFOWL_PORT
-from config.litefs import REPLICATION_NETWORK_ENV, NodeRole, render_litefs_yml
-from config.seafowl import ACCESS_KEY_ENV, READ_ACCESS_ENV, SECRET_KEY_ENV, WRITE_ACCESS_ENV, render_seafowl_toml
+from config.layout import (
+    CANDIDATE_READER_CONFIG,
+    CANDIDATE_WRITER_CONFIG,
+    LITEFS_CONFIG,
+    LITEFS_PORT,
+    SEAFOWL_CONFIG,
+    SEAFOWL_PORT,
+    WRITE_PORT,
+)
+from config.litefs import REPLICATION_NETWORK_ENV, ConsulLease, NodeRole, litefs_command, render_litefs_yml
+from config.seafowl import (
+    ACCESS_KEY_ENV,
+    READ_ACCESS_ENV,
+    READER_PREFIX,
+    SECRET_KEY_ENV,
+    WRITE_ACCESS_ENV,
+    render_seafowl_toml,
+)
 from config.settings import Settings
 
-_SERVES = f"curl --fail --silent --output /dev/null http://127.0.0.1:{SEAFOWL_PORT}/healthz"
+
+def _serves(port: int) -> str:
+    return f"curl --fail --silent --output /dev/null http://127.0.0.1:{port}/healthz"
+
+
 # No pipe: its shell may end before its programs do, and LiteFS, the container's first process, reaps no orphans.
 _INFO = f'expr "$(curl --fail --silent http://$HOSTNAME.${REPLICATION_NETWORK_ENV}:{LITEFS_PORT}/info)"'
+_IS_PRIMARY = f"{_INFO} : '.*\"isPrimary\": *true' >/dev/null"
+# A node that is not connected names no primary. (It also reports a lag of 0, which proves nothing.)
+_FOLLOWS = f'{_INFO} : \'.*"hostname": *"[^"]\' >/dev/null'
 
 HEALTHY: dict[NodeRole, str] = {
-    "writer": f"{_SERVES} && {_INFO} : '.*\"isPrimary\": *true' >/dev/null",
-    # A node that is not connected names no primary. (It also reports a lag of 0, which proves nothing.)
-    "reader": f'{_SERVES} && {_INFO} : \'.*"hostname": *"[^"]\' >/dev/null',
+    "writer": f"{_serves(SEAFOWL_PORT)} && {_IS_PRIMARY}",
+    "reader": f"{_serves(SEAFOWL_PORT)} && {_FOLLOWS}",
 }
 """Shell command that succeeds while the node serves, and is the primary or follows one."""
+
+
+def candidate_healthy(standby_reads: bool) -> str:
+    """The same for a candidate: as the primary it takes writes, else it follows the one that does."""
+    standby = f"{_FOLLOWS} && {_serves(SEAFOWL_PORT)}" if standby_reads else _FOLLOWS
+    return f"if {_IS_PRIMARY}; then {_serves(WRITE_PORT)}; else {standby}; fi"
 
 
 @dataclass(frozen=True)
@@ -36,6 +63,12 @@ class NodeArgs:
     deployment: pulumi.Input[str]
     object_store: ObjectStore
     tokens: AccessTokens
+    lease: ConsulLease | None
+    """The lease, where LiteFS elects the writer; None where there is one writer for good."""
+
+    consul_token: pulumi.Output[str] | None
+    """What the user's own Consul wants to be told, a secret output."""
+
     front_network: pulumi.Input[str]
     """The network that the ingress reaches the node on."""
 
@@ -66,8 +99,8 @@ class NodePlace:
 
 def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.ResourceOptions) -> docker.Container:
     """The container of one node."""
-    role = place.role
-    credentials = args.object_store.writer if role == "writer" else args.object_store.reader
+    role, lease = place.role, args.lease
+    candidate = lease if role == "writer" else None
     limits = args.settings.resources.writer if role == "writer" else args.settings.resources.reader
     spec = ContainerSpec(
         role=role,
@@ -75,26 +108,53 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         deployment=args.deployment,
         single=role == "writer",
         image=args.image,
-        entrypoint=["litefs", "mount", "-config", LITEFS_CONFIG],
-        health=HEALTHY[role],
+        entrypoint=litefs_command(place.member, candidate),
+        health=HEALTHY[role] if candidate is None else candidate_healthy(candidate.standby_reads),
         limits=limits,
         attachments=[
             Attachment(args.front_network, place.front_aliases),
             Attachment(args.replication_network, place.replication_aliases),
         ],
         uploads={
-            LITEFS_CONFIG: render_litefs_yml(role),
-            SEAFOWL_CONFIG: render_seafowl_toml(role, args.settings, args.object_store.location),
+            LITEFS_CONFIG: render_litefs_yml(role, place.member, lease),
+            **_seafowl_configs(role, args, gated=candidate is not None),
         },
         envs={
             REPLICATION_NETWORK_ENV: args.replication_network,
-            ACCESS_KEY_ENV: credentials.access_key_id,
-            SECRET_KEY_ENV: credentials.secret_access_key,
-            **_token_hashes(role, args.tokens),
+            **_credentials(role, args),
+            # Its read-only Seafowl has a reader's rights: one with the writer's would collect garbage.
+            **(
+                {f"{READER_PREFIX}{key}": value for key, value in _credentials("reader", args).items()}
+                if candidate
+                else {}
+            ),
+            **({"CONSUL_HTTP_TOKEN": args.consul_token} if lease and args.consul_token else {}),
         },
         volumes=dict(place.volumes),
         # LiteFS mounts FUSE: the one thing that needs a capability.
         capabilities=["CAP_SYS_ADMIN"],
         fuse=True,
+        # The next candidate is replaced only when this one can take over from it.
+        awaited=candidate is not None,
     )
     return container(name, spec, opts)
+
+
+def _seafowl_configs(role: NodeRole, args: NodeArgs, *, gated: bool) -> dict[str, str]:
+    store = args.object_store.location
+    if not gated:
+        return {SEAFOWL_CONFIG: render_seafowl_toml(role, args.settings, store)}
+    return {
+        CANDIDATE_WRITER_CONFIG: render_seafowl_toml("writer", args.settings, store, gated=True),
+        CANDIDATE_READER_CONFIG: render_seafowl_toml("reader", args.settings, store),
+    }
+
+
+def _credentials(role: NodeRole, args: NodeArgs) -> dict[str, pulumi.Input[str]]:
+    """The environment that makes a Seafowl a writer or a reader."""
+    keys = args.object_store.writer if role == "writer" else args.object_store.reader
+    return {
+        ACCESS_KEY_ENV: keys.access_key_id,
+        SECRET_KEY_ENV: keys.secret_access_key,
+        **_token_hashes(role, args.tokens),
+    }

@@ -34,9 +34,9 @@ class SeafowlReaderPool(pulumi.ComponentResource):
                 parent=self,
                 # A reader owns nothing, so its successor can start beside it; the old one goes when the new one serves.
                 delete_before_replace=False,
-                depends_on=[args.writer.container],
+                depends_on=args.writer.containers,
                 # A new catalog volume is a new LiteFS cluster, which a reader of the old one never joins.
-                replace_with=[args.writer.catalog],
+                replace_with=[args.writer.catalogs[0]],
             )
             self.containers.append(node_container(member, args.node, place, opts))
         self.register_outputs({"readers": len(self.containers)})

@@ -1,26 +1,39 @@
-"""SeafowlWriter: the one node that writes, LiteFS's primary, with the catalog in a volume of its own."""
+"""SeafowlWriter: the node that writes, LiteFS's primary, with the catalog in a volume of its own; or its candidates."""
+
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_docker as docker
 
 from components.container import data_volume, fixed_name
 from components.seafowl_node import NodeArgs, NodePlace, node_container
-from config.layout import LITEFS_DATA_DIR, WRITER, WRITERS_ALIAS
+from config.layout import CANDIDATES_ALIAS, LITEFS_DATA_DIR, READERS_ALIAS, WRITERS_ALIAS
 
 
 class SeafowlWriter(pulumi.ComponentResource):
-    """The writer and its catalog."""
+    """The writer and its catalog; with a lease in Consul, all nodes that may become it."""
 
-    container: docker.Container
-    """The node."""
+    containers: list[docker.Container]
+    """The writer, or the candidates in the order of their numbers."""
 
-    catalog: docker.Volume
-    """LiteFS's data: the catalog and its transaction files. A new one is a new LiteFS cluster."""
+    catalogs: list[docker.Volume]
+    """LiteFS's data of each: the catalog and its transaction files. A new first one is a new LiteFS cluster."""
 
-    def __init__(self, name: str, args: NodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        args: NodeArgs,
+        after: Sequence[docker.Container],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("seafowl:index:SeafowlWriter", name, None, opts)
-        member = f"{name}-0"
-        self.catalog = data_volume(
+        self.containers, self.catalogs = [], []
+        for index in range(args.settings.writer_candidates if args.lease is not None else 1):
+            self._node(f"{name}-{index}", args, after)
+        self.register_outputs({"containerNames": [container.name for container in self.containers]})
+
+    def _node(self, member: str, args: NodeArgs, after: Sequence[docker.Container]) -> None:
+        catalog = data_volume(
             f"{member}-catalog",
             physical_name=fixed_name(f"{member}-catalog"),
             role="writer",
@@ -28,14 +41,20 @@ class SeafowlWriter(pulumi.ComponentResource):
             deployment=args.deployment,
             parent=self,
         )
+        serves_reads = args.lease is not None and args.lease.standby_reads
         place = NodePlace(
             role="writer",
             member=member,
-            front_aliases=[WRITERS_ALIAS],
-            replication_aliases=[WRITER],
-            volumes={LITEFS_DATA_DIR: self.catalog.name},
+            front_aliases=[WRITERS_ALIAS, *([READERS_ALIAS] if serves_reads else [])],
+            replication_aliases=[member, *([CANDIDATES_ALIAS] if args.lease is not None else [])],
+            volumes={LITEFS_DATA_DIR: catalog.name},
         )
-        # Two writers must never open one catalog, so the old one goes first: writes pause, reads do not.
-        opts = pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=args.object_store.containers)
-        self.container = node_container(member, args, place, opts)
-        self.register_outputs({"containerName": self.container.name})
+        opts = pulumi.ResourceOptions(
+            parent=self,
+            # Two writers must never open one catalog, so the old one goes first: writes pause, reads do not.
+            delete_before_replace=True,
+            # One candidate after the other, so that there is always one to hand the lease to.
+            depends_on=[*after, *self.containers],
+        )
+        self.containers.append(node_container(member, args, place, opts))
+        self.catalogs.append(catalog)

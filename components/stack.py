@@ -6,13 +6,15 @@ import pulumi_docker as docker
 from cluster.labels import DEPLOYMENT
 from components.access_tokens import access_tokens
 from components.checks import deployment_id, first_look, when_healthy
+from components.consul import Consul, ConsulArgs
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.seafowl_node import NodeArgs
 from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
-from config.settings import ImageSettings
+from config.litefs import ConsulLease
+from config.settings import Settings
 from config.stack_config import StackConfig
 
 
@@ -38,22 +40,27 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         ),
     )
     tokens = access_tokens(settings.access, config.secrets)
+    consul = _consul(config, deployment, back)
     node = NodeArgs(
         settings=settings,
         image=image,
         deployment=deployment,
         object_store=object_store,
         tokens=tokens,
+        lease=None if consul is None else _lease(settings, consul),
+        consul_token=config.secrets.get("consulToken"),
         front_network=front.name,
         replication_network=back.name,
     )
-    writer = SeafowlWriter("writer", node)
+    servers = [] if consul is None else consul.containers
+    writer = SeafowlWriter("writer", node, after=[*object_store.containers, *servers])
     readers = SeafowlReaderPool("reader", ReaderPoolArgs(node=node, writer=writer))
     ingress = Ingress(
         "ingress",
         IngressArgs(
             settings=settings.ingress,
             access=settings.access,
+            lease=settings.lease,
             image=settings.images.nginx,
             deployment=deployment,
             limits=settings.resources.ingress,
@@ -64,7 +71,9 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         ),
     )
 
-    when_healthy(config.docker, seen, object_store=object_store, writer=writer, readers=readers, ingress=ingress)
+    when_healthy(
+        config.docker, seen, consul=consul, object_store=object_store, writer=writer, readers=readers, ingress=ingress
+    )
     pulumi.export("queryUrl", f"{ingress.url}/q")
     pulumi.export("writeUrl", f"{ingress.url}/w/q")
     pulumi.export("readers", settings.readers)
@@ -72,7 +81,7 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         pulumi.export(key, token)
     if ingress.certificate is not None:
         pulumi.export("certificate", ingress.certificate)
-    pulumi.export("versions", _versions(settings.images, own_store=settings.object_store.minio is not None))
+    pulumi.export("versions", _versions(settings))
 
 
 def _network(name: str, deployment: pulumi.Input[str], internal: bool) -> docker.Network:
@@ -84,8 +93,38 @@ def _network(name: str, deployment: pulumi.Input[str], internal: bool) -> docker
     )
 
 
-def _versions(images: ImageSettings, own_store: bool) -> dict[str, str]:
+def _consul(config: StackConfig, deployment: pulumi.Input[str], network: docker.Network) -> Consul | None:
+    settings = config.settings
+    if settings.lease == "static":
+        return None
+    return Consul(
+        "consul",
+        ConsulArgs(
+            settings=settings.consul,
+            image=settings.images.consul,
+            deployment=deployment,
+            limits=settings.resources.consul,
+            retain_data=settings.retain_data,
+            network=network.name,
+        ),
+    )
+
+
+def _lease(settings: Settings, consul: Consul) -> ConsulLease:
+    return ConsulLease(
+        url=consul.url,
+        # A Consul of the user's may serve several stacks.
+        key=f"{pulumi.get_project()}-{pulumi.get_stack()}/primary",
+        ttl=settings.consul.known_ttl,
+        lock_delay=settings.consul.lock_delay,
+        standby_reads=settings.standby_reads,
+    )
+
+
+def _versions(settings: Settings) -> dict[str, str]:
     """The image of each part that runs."""
+    images = settings.images
     nodes = {"node": images.node} if images.node else {"seafowl": images.seafowl, "litefs": images.litefs}
-    store = {"minio": images.minio} if own_store else {}
-    return {**nodes, **store, "nginx": images.nginx}
+    store = {"minio": images.minio} if settings.object_store.minio is not None else {}
+    own_consul = settings.lease == "consul" and settings.consul.address is None
+    return {**nodes, **store, **({"consul": images.consul} if own_consul else {}), "nginx": images.nginx}

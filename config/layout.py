@@ -21,10 +21,23 @@ INGRESS_READERS_PORT = 8082
 """Where NGINX passes reads to itself, on the loopback address of its container."""
 
 WRITER = "writer-0"
-"""Name of the writer on the replication network and in LiteFS's lease; numbered, so that there can be more candidates.
+"""Name of the first writer on the replication network and in LiteFS's lease; other candidates have other numbers.
 
 On no other network: a name that is on two resolves to either address, and LiteFS listens on one.
 """
+
+CANDIDATES_ALIAS = "litefs-candidates"
+"""One name for all candidates on the replication network: each finds the others by it."""
+
+CONSUL_ALIAS = "consul"
+CONSUL_PORT = 8500
+CONSUL_DATA_DIR = "/data"
+
+WRITE_PORT = 8081
+"""Of a candidate, on the front network: the primary takes writes there, all others refuse the connection."""
+
+GATED_SEAFOWL_PORT = 8082
+"""Where the Seafowl behind a candidate's write port listens, on the container's own loopback address."""
 
 WRITERS_ALIAS = "seafowl-writers"
 """Network name that the ingress finds the writer by, on the front network."""
@@ -44,6 +57,10 @@ LITEFS_DATA_DIR = "/var/lib/litefs"
 
 LITEFS_CONFIG = "/etc/litefs.yml"
 SEAFOWL_CONFIG = "/etc/seafowl/seafowl.toml"
+CANDIDATE_WRITER_CONFIG = "/etc/seafowl/writer.toml"
+CANDIDATE_READER_CONFIG = "/etc/seafowl/reader.toml"
+"""What a candidate's Seafowl runs with while it is the primary, and while it is not."""
+
 NGINX_CONFIG = "/etc/ingress/nginx.conf"
 """On a volume that is written from outside of NGINX's container, so that it can change while NGINX runs."""
 

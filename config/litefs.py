@@ -1,15 +1,35 @@
-"""litefs.yml of a node (LiteFS 0.5, static lease)."""
+"""litefs.yml of a node (LiteFS 0.5), and how LiteFS is started: with a static lease, or with one in Consul."""
 
-from typing import Literal
+import shlex
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
 
 import yaml
 
-from config.layout import CATALOG_DIR, CATALOG_FILE, LITEFS_DATA_DIR, LITEFS_PORT, SEAFOWL_CONFIG, WRITER
+from config.durations import shown
+from config.layout import (
+    CANDIDATE_READER_CONFIG,
+    CANDIDATE_WRITER_CONFIG,
+    CANDIDATES_ALIAS,
+    CATALOG_DIR,
+    CATALOG_FILE,
+    GATED_SEAFOWL_PORT,
+    LITEFS_CONFIG,
+    LITEFS_DATA_DIR,
+    LITEFS_PORT,
+    SEAFOWL_CONFIG,
+    WRITE_PORT,
+    WRITER,
+)
 
 NodeRole = Literal["writer", "reader"]
 
 REPLICATION_NETWORK_ENV = "REPLICATION_NETWORK"
 """Environment variable of a node that holds the replication network's name; litefs.yml expands it."""
+
+_OWN_ADDRESS = f"${{HOSTNAME}}.${{{REPLICATION_NETWORK_ENV}}}:{LITEFS_PORT}"
+"""Docker resolves `<container>.<network>` to the node's address on that network, and to no other."""
 
 _SEAFOWL = f"seafowl --config-path {SEAFOWL_CONFIG}"
 
@@ -18,26 +38,100 @@ _SEAFOWL = f"seafowl --config-path {SEAFOWL_CONFIG}"
 _SEAFOWL_ONCE_THERE_IS_A_CATALOG = f"sh -c 'until [ -s {CATALOG_FILE} ]; do sleep 0.1; done; exec {_SEAFOWL}'"
 
 
-def render_litefs_yml(role: NodeRole) -> str:
-    """The litefs.yml of a node with `role`, as YAML text.
+@dataclass(frozen=True)
+class ConsulLease:
+    """A lease that is kept in Consul."""
 
-    All nodes name the same primary: the writer, the only candidate (a reader that left `candidate` out would become
-    a second primary). The API is bound to the node's address on the replication network: Docker resolves
-    `<container>.<network>` to it, and to no other.
+    url: str
+    key: str
+    """Of the lease in Consul's store; no other stack may use it."""
+
+    ttl: timedelta
+    lock_delay: timedelta
+    standby_reads: bool
+    """Whether a candidate that is not the primary serves reads."""
+
+
+def litefs_command(member: str, lease: ConsulLease | None) -> list[str]:
+    """The command that starts LiteFS in the container of `member`; `lease` for a candidate of one in Consul."""
+    mount = ["litefs", "mount", "-config", LITEFS_CONFIG]
+    if lease is None:
+        return mount
+    # The first candidate founds LiteFS's cluster, for it has the catalog if there is one; the others join it.
+    join = [] if member == WRITER else ["--join"]
+    return ["seafowl-supervisor", "prepare", *_shared(member, lease), *join, "--", *mount]
+
+
+def _shared(member: str, lease: ConsulLease) -> list[str]:
+    """What both commands of the supervisor are told."""
+    ttl = f"{lease.ttl.total_seconds():g}"
+    known = {"consul": lease.url, "key": lease.key, "hostname": member, "ttl": ttl}
+    places = {"catalog": CATALOG_FILE, "data": LITEFS_DATA_DIR}
+    return [word for key, value in {**known, **places}.items() for word in (f"--{key}", value)]
+
+
+def render_litefs_yml(role: NodeRole, member: str, lease: ConsulLease | None = None) -> str:
+    """The litefs.yml of a node with `role`, known to the others as `member`, as YAML text.
+
+    Without `lease`, all nodes name the same primary: the writer, the only candidate (a reader that left `candidate` out
+    would become a second primary). The API is bound to the node's address on the replication network.
     """
     return yaml.safe_dump(
         {
             "fuse": {"dir": CATALOG_DIR},
             "data": {"dir": LITEFS_DATA_DIR},
-            "http": {"addr": f"${{HOSTNAME}}.${{{REPLICATION_NETWORK_ENV}}}:{LITEFS_PORT}"},
-            "lease": {
-                "type": "static",
-                "candidate": role == "writer",
-                "hostname": WRITER,
-                "advertise-url": f"http://{WRITER}:{LITEFS_PORT}",
-            },
-            "exec": [{"cmd": _SEAFOWL if role == "writer" else _SEAFOWL_ONCE_THERE_IS_A_CATALOG}],
+            "http": {"addr": _OWN_ADDRESS},
+            "lease": _static_lease(role) if lease is None else _consul_lease(role, member, lease),
+            "exec": [{"cmd": _exec(role, member, lease)}],
         },
         sort_keys=False,
         width=1000,
     )
+
+
+def _static_lease(role: NodeRole) -> dict[str, Any]:
+    return {
+        "type": "static",
+        "candidate": role == "writer",
+        "hostname": WRITER,
+        "advertise-url": f"http://{WRITER}:{LITEFS_PORT}",
+    }
+
+
+def _consul_lease(role: NodeRole, member: str, lease: ConsulLease) -> dict[str, Any]:
+    candidate = role == "writer"
+    return {
+        "type": "consul",
+        "candidate": candidate,
+        # A reader is never asked for, so all of them share one file.
+        "hostname": member if candidate else "${HOSTNAME}",
+        "advertise-url": f"http://{member}:{LITEFS_PORT}" if candidate else f"http://{_OWN_ADDRESS}",
+        # LiteFS looks for a new primary once a second by itself: a third of the time that writes are away for.
+        "reconnect-delay": "250ms",
+        "consul": {
+            "url": lease.url,
+            "key": lease.key,
+            "ttl": shown(lease.ttl),
+            "lock-delay": shown(lease.lock_delay),
+        },
+    }
+
+
+def _exec(role: NodeRole, member: str, lease: ConsulLease | None) -> str:
+    if role == "reader":
+        return _SEAFOWL_ONCE_THERE_IS_A_CATALOG
+    if lease is None:
+        return _SEAFOWL
+    own = {
+        "litefs": f"http://{_OWN_ADDRESS}",
+        "candidates": CANDIDATES_ALIAS,
+        "writer-config": CANDIDATE_WRITER_CONFIG,
+        "reader-config": CANDIDATE_READER_CONFIG,
+        "seafowl-port": str(GATED_SEAFOWL_PORT),
+        "write-port": str(WRITE_PORT),
+    }
+    words = ["seafowl-supervisor", "run", *_shared(member, lease)]
+    words += [word for key, value in own.items() for word in (f"--{key}", value)]
+    words += ["--standby-reads"] if lease.standby_reads else []
+    # What LiteFS expands itself (`${…}`) must not be quoted.
+    return " ".join(word if "${" in word else shlex.quote(word) for word in words)

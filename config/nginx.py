@@ -21,8 +21,10 @@ from config.layout import (
     INGRESS_REDIRECT_PORT,
     READERS_ALIAS,
     SEAFOWL_PORT,
+    WRITE_PORT,
     WRITERS_ALIAS,
 )
+from config.lease_settings import LeaseType
 from config.litefs import NodeRole
 from config.sizes import whole_mib
 
@@ -48,7 +50,7 @@ def answering(role: NodeRole) -> str:
     return f"curl --silent --output /dev/null --dump-header - {_PRIVATE}/answering/{role}"
 
 
-def render_nginx_conf(ingress: IngressSettings, access: AccessSettings) -> str:
+def render_nginx_conf(ingress: IngressSettings, access: AccessSettings, lease: LeaseType = "static") -> str:
     """The whole nginx.conf, as text."""
     return f"""worker_processes auto;
 pid /tmp/nginx.pid;
@@ -99,11 +101,7 @@ http {{
         keepalive 4;
     }}
 
-    upstream writer {{
-        zone writer 64k;
-        server {WRITERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
-        keepalive 16;
-    }}
+{_writer_upstream(lease)}
 
     upstream readers_server {{
         server 127.0.0.1:{INGRESS_READERS_PORT};
@@ -140,7 +138,7 @@ http {{
 
     # Of a request that the writer did not answer: whether it can have seen it.
     map $upstream_connect_time $writer_status {{
-        "~^-?$" 503;
+        "~^[-, ]*$" 503;
         default 502;
     }}
     map $writer_status $retry_after {{
@@ -202,6 +200,7 @@ http {{
             client_max_body_size {whole_mib(ingress.upload_limit)}m;
             proxy_read_timeout {shown(ingress.write_timeout)};
             proxy_send_timeout {shown(ingress.write_timeout)};
+            {_NEXT_CANDIDATE[lease]}
             error_page 502 504 = @writer_away;
             if ($path_at_writer = "") {{
                 return 400;
@@ -221,6 +220,7 @@ http {{
         location = /w/healthz {{
             access_log off;
             proxy_pass http://writer/healthz;
+            {_NEXT_CANDIDATE[lease]}
             proxy_read_timeout 2s;
             error_page 502 504 =503 @writer_away;
         }}
@@ -382,10 +382,28 @@ http {{
         }}
         location = /answering/writer {{
             proxy_pass http://writer/healthz;
+            {_NEXT_CANDIDATE[lease]}
             add_header X-Node $upstream_addr;
         }}
     }}
 }}
+"""
+
+
+_NEXT_CANDIDATE: dict[LeaseType, str] = {
+    "static": "proxy_next_upstream off;",
+    # Only the primary takes a connection; what was sent to it is a POST, which NGINX sends to nobody else.
+    "consul": "proxy_next_upstream error timeout;",
+}
+
+
+def _writer_upstream(lease: LeaseType) -> str:
+    # Without connections that stay open to a candidate's write port: they would outlive its being the primary.
+    port, kept = (SEAFOWL_PORT, "\n        keepalive 16;") if lease == "static" else (WRITE_PORT, "")
+    return f"""    upstream writer {{
+        zone writer 64k;
+        server {WRITERS_ALIAS}:{port} resolve max_fails=0;{kept}
+    }}
 """
 
 

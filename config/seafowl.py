@@ -5,7 +5,7 @@ from typing import Any
 import tomli_w
 
 from config.ingress_settings import MAX_UPLOAD, Access
-from config.layout import CATALOG_FILE, SEAFOWL_PORT
+from config.layout import CATALOG_FILE, GATED_SEAFOWL_PORT, SEAFOWL_PORT
 from config.litefs import NodeRole
 from config.settings import Settings
 from config.sizes import whole_mib
@@ -17,14 +17,20 @@ READ_ACCESS_ENV = "SEAFOWL__FRONTEND__HTTP__READ_ACCESS"
 WRITE_ACCESS_ENV = "SEAFOWL__FRONTEND__HTTP__WRITE_ACCESS"
 """With `access` token: the SHA-256 of the token, in hexadecimal."""
 
+READER_PREFIX = "READER__"
+"""Of a candidate's environment: what its read-only Seafowl has instead, without this prefix."""
+
 _MEMORY_FOR_QUERIES = 0.7
 """Part of a node's memory limit that Seafowl may plan queries with; the rest is for LiteFS, buffers and results."""
 
 
-def render_seafowl_toml(role: NodeRole, settings: Settings, object_store: dict[str, str]) -> str:
+def render_seafowl_toml(
+    role: NodeRole, settings: Settings, object_store: dict[str, str], *, gated: bool = False
+) -> str:
     """The seafowl.toml of a node with `role`, as TOML text.
 
-    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any.
+    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any. `gated`: whether it is reached
+    through a candidate's write port only.
     """
     reader = role == "reader"
     document: dict[str, Any] = {
@@ -37,8 +43,8 @@ def render_seafowl_toml(role: NodeRole, settings: Settings, object_store: dict[s
         },
         "frontend": {
             "http": {
-                "bind_host": "0.0.0.0",
-                "bind_port": SEAFOWL_PORT,
+                "bind_host": "127.0.0.1" if gated else "0.0.0.0",
+                "bind_port": GATED_SEAFOWL_PORT if gated else SEAFOWL_PORT,
                 # A token's hash comes through the environment.
                 **_without_tokens("read_access", settings.access.read),
                 # A read-only catalog refuses writes anyway; this one is refused before it is planned.

@@ -26,9 +26,10 @@ _TOKENS = {
     ),
     "writeToken": ("write", "the same for `access.write: token`"),
 }
+_CONSUL_TOKEN = {"consulToken": "token of your own Consul (`consul.address`), where it wants one"}
 _TLS_KEY = {"tlsKey": "private key of `ingress.tls.certificate`, as PEM text without a passphrase"}
 
-SECRET_KEYS = {**_S3_KEYS, **{key: meaning for key, (_, meaning) in _TOKENS.items()}, **_TLS_KEY}
+SECRET_KEYS = {**_S3_KEYS, **{key: meaning for key, (_, meaning) in _TOKENS.items()}, **_TLS_KEY, **_CONSUL_TOKEN}
 """Every secret key, and what it is."""
 
 SHORTEST_TOKEN = 20
@@ -57,6 +58,8 @@ def problems(
             )
     found += _s3(_object(config, "objectStore"), secrets, hidden)
     found += _tokens(_object(config, "access"), hidden)
+    if config.get("lease") != "consul" or "address" not in _object(config, "consul"):
+        found += _unread(_CONSUL_TOKEN, hidden, "lease is not consul with an address of yours")
     found += _tls(_object(_object(config, "ingress"), "tls"), secrets, hidden)
     return [Problem(f"{namespace}:{key}", reason) for key, reason in found]
 

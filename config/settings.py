@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, field_vali
 
 from config.ingress_settings import AccessSettings, IngressSettings
 from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
+from config.lease_settings import ConsulSettings, LeaseType
 from config.model import UNDERSTANDS_OFF, Model, WholeNumber, refusal
 from config.sizes import MIB, Size
 
@@ -22,6 +23,8 @@ MIN_OBJECT_STORE_MEMORY = 512 * MIB
 """MinIO holds 350-490 MB at rest; under that it is killed while it starts."""
 
 MIN_INGRESS_MEMORY = 32 * MIB
+
+MIN_CONSUL_MEMORY = 128 * MIB
 
 _ENDPOINT = "must be the URL of an S3 server without a path, such as https://s3.example.org:9000"
 
@@ -153,6 +156,7 @@ class ImageSettings(Model):
         default=None, description="a node image that was built and pushed before; nothing is built then"
     )
     minio: ImageReference = Field(default="quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z", description="MinIO")
+    consul: ImageReference = Field(default="hashicorp/consul:1.21.0", description="Consul, with lease `consul`")
     nginx: ImageReference = Field(default="nginx:1.30", description="NGINX, 1.27.4 or newer")
 
     @model_validator(mode="after")
@@ -202,6 +206,14 @@ class IngressLimits(Limits):
     )
 
 
+class ConsulLimits(Limits):
+    """Limits of a Consul server."""
+
+    memory: Annotated[Size | None, _starts_with(MIN_CONSUL_MEMORY)] = Field(
+        default=None, description="memory of a Consul server, such as 256MiB"
+    )
+
+
 class ResourceSettings(Model):
     """Limits per role."""
 
@@ -209,6 +221,7 @@ class ResourceSettings(Model):
     reader: NodeLimits = Field(default=NodeLimits(), description="limits of each reader")
     object_store: ObjectStoreLimits = Field(default=ObjectStoreLimits(), description="limits of MinIO")
     ingress: IngressLimits = Field(default=IngressLimits(), description="limits of NGINX")
+    consul: ConsulLimits = Field(default=ConsulLimits(), description="limits of each Consul server")
 
 
 class Settings(Model):
@@ -223,6 +236,18 @@ class Settings(Model):
         validate_default=True,
         description="journal mode that the readers open the catalog with; must fit the writer's",
     )
+    lease: LeaseType = Field(
+        default="static",
+        description="`static`: one writer; `consul`: several candidates, of which LiteFS elects one, and another when "
+        "it dies",
+    )
+    writer_candidates: WholeNumber = Field(
+        default=2, ge=1, le=9, description="with lease `consul`: nodes that may become the writer"
+    )
+    standby_reads: bool = Field(
+        default=False, description="with lease `consul`: candidates that are not the writer serve reads, too"
+    )
+    consul: ConsulSettings = Field(default=ConsulSettings(), description="where the lease is kept")
     ingress: IngressSettings = Field(default=IngressSettings(), description="where the cluster is reached")
     object_store: ObjectStoreSettings = Field(default=ObjectStoreSettings(), description="where table data lies")
     images: ImageSettings = Field(default=ImageSettings(), description="image of each part")

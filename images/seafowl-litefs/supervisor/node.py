@@ -17,7 +17,7 @@ from supervisor.lease import Lease
 from supervisor.litefs import LiteFS, Position, mounted_position
 from supervisor.log import say
 from supervisor.lost import Lost
-from supervisor.seafowl_process import SeafowlProcess
+from supervisor.seafowl_process import SeafowlProcess, reader_environment
 from supervisor.standbys import Standbys
 
 Role = Literal["primary", "standby"]
@@ -245,7 +245,7 @@ class Node:
             await self._writer.wait()
         self._standbys.forget()
         self._settled = 0
-        self._writer = SeafowlProcess(self._settings.writer_config, self._die)
+        self._writer = SeafowlProcess(self._settings.writer_config, os.environ, self._die)
         await asyncio.gather(self._writer.listens(self._settings.seafowl_port), self._standbys.look())
         await self._mark()
         self._gate.open()
@@ -268,7 +268,7 @@ class Node:
         # A Seafowl that finds no catalog dies (0.5.8).
         while self._reader is None:
             if await self._file(self._has_catalog):
-                self._reader = SeafowlProcess(self._settings.reader_config, self._die)
+                self._reader = SeafowlProcess(self._settings.reader_config, reader_environment(os.environ), self._die)
             else:
                 await asyncio.sleep(_ROUND_SECONDS)
 

@@ -4,20 +4,34 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from supervisor.log import say
 
+_SEAFOWL = "SEAFOWL__"
+_READER = "READER__"
+"""In front of a variable that is for the read-only Seafowl alone."""
+
+
+def reader_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with a reader's settings of Seafowl in place of the writer's: it must not collect garbage, nor take
+    a token for writes.
+    """
+    kept = {key: value for key, value in environment.items() if not key.startswith((_SEAFOWL, _READER))}
+    own = {key.removeprefix(_READER): value for key, value in environment.items() if key.startswith(_READER)}
+    return {**kept, **own}
+
 
 class SeafowlProcess:
-    """One running Seafowl. It inherits the environment (its credentials are there) and the log."""
+    """One running Seafowl. Its credentials are in the environment; its log is this process's."""
 
-    def __init__(self, config: Path, on_death: Callable[[int], None]) -> None:
+    def __init__(self, config: Path, environment: Mapping[str, str], on_death: Callable[[int], None]) -> None:
         """Start it; raises OSError. `on_death` gets the exit code of one that ends without having been told to."""
         self._config = config
         self._told_to_end = False
-        self._process = subprocess.Popen(["seafowl", "--config-path", str(config)])  # noqa: S603, S607 (PATH is the image's)
+        command = ["seafowl", "--config-path", str(config)]
+        self._process = subprocess.Popen(command, env=environment)  # noqa: S603 (PATH is the image's)
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._on_death = on_death
         self._pidfd = os.pidfd_open(self._process.pid)
