@@ -91,7 +91,7 @@ def await_healthy(
         healthy = {container["Id"] for container in engine.containers(health="healthy")}
         awaited = [member for member in members if member.container_id not in healthy]
         for member in awaited:
-            report(f"waiting for {member.name} to be healthy")
+            report(_waiting(member))
             if member == configuration.ingress:
                 _await_configuration(engine, configuration, patience)
             _await_one(engine, member, patience)
@@ -101,6 +101,18 @@ def await_healthy(
             if any(member in route.nodes or member == route.ingress for member in awaited):
                 report(f"waiting for the ingress to reach {', '.join(node.name for node in route.nodes)}")
                 _await_route(engine, route, patience)
+
+
+def await_member(host: DockerHost, member: Member, *, report: Callable[[str], None]) -> None:
+    """Return once `member` is healthy. Raises `ClusterError` with its last log lines where it does not become it."""
+    with Engine(host) as engine:
+        if member.container_id not in {container["Id"] for container in engine.containers(health="healthy")}:
+            report(_waiting(member))
+            _await_one(engine, member, Patience())
+
+
+def _waiting(member: Member) -> str:
+    return f"waiting for {member.name} to be healthy"
 
 
 def _await_one(engine: Engine, member: Member, patience: Patience) -> None:

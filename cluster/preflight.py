@@ -2,6 +2,7 @@
 
 import errno
 import platform
+import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.engine import ClusterError, DockerHost, Engine, no_engine
-from cluster.labels import DEPLOYMENT, PROJECT, STACK
+from cluster.labels import DEPLOYMENT, MEMBER, PROJECT, STACK
 
 _FUSE = "/dev/fuse"
 _EVERY_INTERFACE = ("0.0.0.0", "::")
@@ -31,6 +32,12 @@ class Claim:
 
     cpus: float
     """The largest limit of any container."""
+
+    candidates: int | None
+    """How many nodes LiteFS elects the writer of; None where there is one writer for good."""
+
+    consul_servers: int | None
+    """How many Consul servers the stack would run with a lease in Consul; None where the user has one."""
 
     places: Mapping[str, str]
     """Where this config has the stack's data: what → where."""
@@ -96,6 +103,7 @@ def judge(seen: Seen, claim: Claim) -> None:
             "would refuse it after the running one is gone. Ask for less."
         )
     problems += _moved_data(claim)
+    problems += _lost_quorum(claim, seen)
     strangers = _other_deployments(claim, seen.containers)
     if strangers:
         names = " ".join(sorted(strangers))
@@ -114,6 +122,34 @@ def judge(seen: Seen, claim: Claim) -> None:
                 )
     if problems:
         raise ClusterError("\n".join([*problems, "Nothing was changed; what runs keeps running."]))
+
+
+def members_of(seen: Seen, project: str, stack: str) -> set[str]:
+    """The members of a stack that have a container on the host, running or not."""
+    return {
+        container["Labels"][MEMBER]
+        for container in seen.containers
+        if _stack_of(container) == (project, stack) and MEMBER in container["Labels"]
+    }
+
+
+def _lost_quorum(claim: Claim, seen: Seen) -> list[str]:
+    """Where a change would take away the node that has the catalog's last state, or most of Consul's servers."""
+    members = members_of(seen, claim.project, claim.stack)
+    others = sorted(member for member in members if re.fullmatch(r"writer-[1-9]\d*", member))
+    if claim.candidates is None and others:
+        return [
+            f"seafowl:lease static would leave writer-0 as the writer for good, but {' and '.join(others)} may be the "
+            "primary now, and go on with writes until it is removed: these would be lost. First `pulumi config set "
+            "writerCandidates 1` and `pulumi up`: each candidate that goes hands its lease over. Then set lease static."
+        ]
+    servers = sum(bool(re.fullmatch(r"consul-\d+", member)) for member in members)
+    if claim.candidates is not None and claim.consul_servers is not None and 0 < claim.consul_servers < servers:
+        return [
+            f"seafowl:consul.servers {claim.consul_servers} is less than the {servers} that run: those that are left "
+            "would wait for the others, and nobody would be the writer. Keep the number, or go through lease static."
+        ]
+    return []
 
 
 def _moved_data(claim: Claim) -> list[str]:

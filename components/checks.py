@@ -11,16 +11,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pulumi
+import pulumi_docker as docker
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Configuration, Member, Route, await_healthy
-from cluster.preflight import Claim, Seen, judge, look
+from cluster.health import Configuration, Member, Route, await_healthy, await_member
+from cluster.preflight import Claim, Seen, judge, look, members_of
 from components.consul import Consul
 from components.container import fixed_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
-from components.seafowl_writer import SeafowlWriter
+from components.seafowl_writer import OneByOne, SeafowlWriter
 from config.ingress_start import REFUSED
 from config.nginx import RUNNING, answering
 from config.settings import MinioSettings, Settings
@@ -65,6 +66,8 @@ def deployment_id(seen: pulumi.Output[Seen], settings: Settings) -> pulumi.Outpu
             deployment=deployment,
             bind_address=settings.ingress.bind_address,
             ports=_ports(settings),
+            candidates=settings.writer_candidates if settings.lease == "consul" else None,
+            consul_servers=settings.consul.servers if settings.consul.address is None else None,
             cpus=max(one.cpus or 0 for one in (limits.writer, limits.reader, limits.object_store, limits.ingress)),
             places=now,
             places_before=before,
@@ -92,6 +95,29 @@ def _places(settings: Settings) -> dict[str, str]:
         place = f"MinIO, volume {minio.volume or fixed_name('object-store')}"
         bucket = minio.bucket
     return {"table data": place, "bucket": bucket, "catalog": f"volume {fixed_name('writer-0-catalog')}"}
+
+
+def one_by_one(host: DockerHost, seen: pulumi.Output[Seen]) -> OneByOne:
+    """How candidates are changed: none while the one before it, changed already, could not take over from it.
+
+    A candidate that is not there yet need not wait.
+    """
+
+    def gate(member: str, container: docker.Container, following: str) -> pulumi.Output[None]:
+        async def look(known: Sequence[Any]) -> None:
+            container_id, before = known
+            if not pulumi.runtime.is_dry_run() and following in _members(before):
+                one = Member(member, container_id)
+                await asyncio.to_thread(_reported, partial(await_member, report=_tell), host, one)
+
+        return pulumi.Output.all(container.id, seen).apply(look)
+
+    return gate
+
+
+def _members(seen: Seen) -> set[str]:
+    """The members of this stack that are there."""
+    return members_of(seen, pulumi.get_project(), pulumi.get_stack())
 
 
 def when_healthy(

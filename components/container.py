@@ -107,10 +107,6 @@ def carrier(
     )
 
 
-_WAIT_SECONDS = 90
-"""For a candidate: it starts when Consul has a leader, and MinIO its users."""
-
-
 @dataclass(frozen=True)
 class Attachment:
     """A network that a container is on, and the names that others find it by there."""
@@ -151,9 +147,6 @@ class ContainerSpec:
 
     fuse: bool = False
     """Whether it mounts a FUSE file system."""
-
-    awaited: bool = False
-    """Whether what depends on it must not change before it is healthy."""
 
     user: str | None = None
     ports: Sequence[docker.ContainerPortArgs] = ()
@@ -206,8 +199,6 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
             start_period="30s",
         ),
         must_run=True,
-        wait=True if spec.awaited else None,
-        wait_timeout=_WAIT_SECONDS if spec.awaited else None,
         restart="unless-stopped",
         log_driver="json-file",
         log_opts={"max-file": "3", "max-size": "10m"},

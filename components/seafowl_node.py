@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -95,6 +96,8 @@ class NodePlace:
     front_aliases: Sequence[str]
     replication_aliases: Sequence[str] = ()
     volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    gate: pulumi.Output[None] | None = None
+    """Resolves when it may be changed."""
 
 
 def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.ResourceOptions) -> docker.Container:
@@ -107,7 +110,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         member=place.member,
         deployment=args.deployment,
         single=role == "writer",
-        image=args.image,
+        image=args.image if place.gate is None else pulumi.Output.all(args.image, place.gate).apply(_first),
         entrypoint=litefs_command(place.member, candidate),
         health=HEALTHY[role] if candidate is None else candidate_healthy(candidate.standby_reads),
         limits=limits,
@@ -134,10 +137,12 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         # LiteFS mounts FUSE: the one thing that needs a capability.
         capabilities=["CAP_SYS_ADMIN"],
         fuse=True,
-        # The next candidate is replaced only when this one can take over from it.
-        awaited=candidate is not None,
     )
     return container(name, spec, opts)
+
+
+def _first(values: Sequence[Any]) -> str:
+    return values[0]
 
 
 def _seafowl_configs(role: NodeRole, args: NodeArgs, *, gated: bool) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """SeafowlWriter: the node that writes, LiteFS's primary, with the catalog in a volume of its own; or its candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pulumi
 import pulumi_docker as docker
@@ -8,6 +8,9 @@ import pulumi_docker as docker
 from components.container import data_volume, fixed_name
 from components.seafowl_node import NodeArgs, NodePlace, node_container
 from config.layout import CANDIDATES_ALIAS, LITEFS_DATA_DIR, READERS_ALIAS, WRITERS_ALIAS
+
+OneByOne = Callable[[str, docker.Container, str], pulumi.Output[None]]
+"""Given a candidate's name, its container and the next candidate's name: resolves when the next one may be changed."""
 
 
 class SeafowlWriter(pulumi.ComponentResource):
@@ -23,16 +26,22 @@ class SeafowlWriter(pulumi.ComponentResource):
         self,
         name: str,
         args: NodeArgs,
+        *,
         after: Sequence[docker.Container],
+        one_by_one: OneByOne,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("seafowl:index:SeafowlWriter", name, None, opts)
         self.containers, self.catalogs = [], []
         for index in range(args.settings.writer_candidates if args.lease is not None else 1):
-            self._node(f"{name}-{index}", args, after)
+            member = f"{name}-{index}"
+            gate = one_by_one(f"{name}-{index - 1}", self.containers[-1], member) if self.containers else None
+            self._node(member, args, after, gate)
         self.register_outputs({"containerNames": [container.name for container in self.containers]})
 
-    def _node(self, member: str, args: NodeArgs, after: Sequence[docker.Container]) -> None:
+    def _node(
+        self, member: str, args: NodeArgs, after: Sequence[docker.Container], gate: pulumi.Output[None] | None
+    ) -> None:
         catalog = data_volume(
             f"{member}-catalog",
             physical_name=fixed_name(f"{member}-catalog"),
@@ -48,6 +57,7 @@ class SeafowlWriter(pulumi.ComponentResource):
             front_aliases=[WRITERS_ALIAS, *([READERS_ALIAS] if serves_reads else [])],
             replication_aliases=[member, *([CANDIDATES_ALIAS] if args.lease is not None else [])],
             volumes={LITEFS_DATA_DIR: catalog.name},
+            gate=gate,
         )
         opts = pulumi.ResourceOptions(
             parent=self,

@@ -5,7 +5,7 @@ import pulumi_docker as docker
 
 from cluster.labels import DEPLOYMENT
 from components.access_tokens import access_tokens
-from components.checks import deployment_id, first_look, when_healthy
+from components.checks import deployment_id, first_look, one_by_one, when_healthy
 from components.consul import Consul, ConsulArgs
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
@@ -53,7 +53,9 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         replication_network=back.name,
     )
     servers = [] if consul is None else consul.containers
-    writer = SeafowlWriter("writer", node, after=[*object_store.containers, *servers])
+    writer = SeafowlWriter(
+        "writer", node, after=[*object_store.containers, *servers], one_by_one=one_by_one(config.docker, seen)
+    )
     readers = SeafowlReaderPool("reader", ReaderPoolArgs(node=node, writer=writer))
     ingress = Ingress(
         "ingress",

@@ -54,7 +54,7 @@ def load() -> StackConfig:
     problems += _docker_problems()
     if problems or settings is None:
         raise ConfigError(problems)
-    for warning in secret_keys.warnings(parsed, secrets, config.name):
+    for warning in [*secret_keys.warnings(parsed, secrets, config.name), *_warnings(settings, config.name)]:
         pulumi.log.warn(warning)
     provider = pulumi.Config("docker")
     return StackConfig(
@@ -62,6 +62,15 @@ def load() -> StackConfig:
         secrets={key: config.require_secret(key) for key in secrets},
         docker=docker_host(provider.get("host"), provider.get("certPath")),
     )
+
+
+def _warnings(settings: Settings, namespace: str) -> list[str]:
+    if settings.lease == "consul" and settings.writer_candidates == 1:
+        return [
+            f"{namespace}:writerCandidates is 1: when that one dies, nobody takes over, and an `up` that changes it "
+            "pauses writes. Set it to 2 or more"
+        ]
+    return []
 
 
 def _stack_name_problems(name: str) -> list[Problem]:
