@@ -54,7 +54,7 @@ def pulumi(*arguments: str) -> str:
 
 def members(engine: Engine, stack: RunningStack) -> list[dict[str, Any]]:
     """The stack's containers as the Engine inspects them, in the order of their parts."""
-    order = ["object-store", "writer", "reader", "ingress"]
+    order = ["object-store", "consul", "writer", "reader", "ingress"]
     listed = engine.containers(
         every=True, label=[f"{labels.PROJECT}={stack.project}", f"{labels.STACK}={stack.name}", labels.MEMBER]
     )
