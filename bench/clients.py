@@ -1,0 +1,239 @@
+"""What clients of a cluster do while its writer changes: write and read at a steady pace, and remember every answer."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+Kind = Literal["ddl", "insert"]
+
+_PATIENCE_SECONDS = 30
+"""Longest wait for one answer."""
+
+_READERS = 5
+"""Connections that reads come over: one that waits does not hold the others up."""
+
+
+def ask(port: int, path: str, query: str) -> tuple[str, str]:
+    """What came of one request to the ingress: the status, or the error met instead, and the text.
+
+    "503 without Retry-After" where an ingress that sent nothing to a writer does not say when to try again.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
+    try:
+        return _exchange(connection, path, query)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}", ""
+    finally:
+        connection.close()
+
+
+def _exchange(connection: http.client.HTTPConnection, path: str, query: str) -> tuple[str, str]:
+    connection.request("POST", path, json.dumps({"query": query}), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    outcome = str(answer.status)
+    if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE and answer.headers["Retry-After"] is None:
+        outcome += " without Retry-After"
+    return outcome, text
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write, and what came of it. Times are `time.monotonic`."""
+
+    kind: Kind
+    number: int
+    sent: float
+    ended: float
+    outcome: str
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the cluster has promised to keep it."""
+        return self.outcome == "200"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is there of the writes, at the end."""
+
+    lost_ddl: Sequence[int]
+    lost_inserts: Sequence[int]
+    """Numbers of the acknowledged ones that are not there."""
+
+    twice: Sequence[int]
+    """Numbers of the INSERTs that are there more than once: none was sent twice."""
+
+
+@dataclass
+class Writes:
+    """Ten writes a second through the ingress, until it is left: half CREATE TABLE, half INSERT.
+
+    One of a kind at a time, and none is tried again. `prefix` begins the names of its tables.
+    """
+
+    port: int
+    prefix: str
+    per_second: float = 10
+    done: list[Write] = field(default_factory=list[Write])
+
+    def __post_init__(self) -> None:
+        self._end = threading.Event()
+        kinds: tuple[Kind, Kind] = ("ddl", "insert")
+        self._threads = [threading.Thread(target=self._write, args=(kind,), daemon=True) for kind in kinds]
+
+    def __enter__(self) -> Self:
+        """Begin: once a table for the rows is there, and both kinds were acknowledged."""
+        await_true(self._table_made, "no write is taken")
+        for thread in self._threads:
+            thread.start()
+        self.resumed(time.monotonic())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, with an answer to each write that was sent."""
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def acknowledged(self, since: float = 0) -> list[Write]:
+        """The acknowledged ones that were sent after `since`."""
+        return [write for write in list(self.done) if write.acknowledged and write.sent >= since]
+
+    def resumed(self, since: float, seconds: float = 60) -> None:
+        """Wait until writes of both kinds that were sent after `since` are acknowledged."""
+        await_true(
+            lambda: {write.kind for write in self.acknowledged(since)} == {"ddl", "insert"},
+            f"no writes in {seconds:.0f} seconds",
+            seconds,
+        )
+
+    def refused(self, since: float, seconds: float = 60) -> None:
+        """Wait until a write that was sent after `since` is answered by the ingress itself: there is no writer."""
+        await_true(
+            lambda: any(write.sent >= since and write.outcome == "503" for write in list(self.done)),
+            f"no write was refused in {seconds:.0f} seconds",
+            seconds,
+        )
+
+    def outcomes(self) -> dict[str, int]:
+        """Outcome → how often."""
+        return dict(Counter(write.outcome for write in list(self.done)))
+
+    def kept(self, seconds: float = 30) -> Kept:
+        """What is there of all writes, once they have ended, as the readers tell: they get `seconds` to catch up."""
+        acknowledged = self.acknowledged()
+        tables = {write.number for write in acknowledged if write.kind == "ddl"}
+        rows = {write.number for write in acknowledged if write.kind == "insert"}
+        end = time.monotonic() + seconds
+        while True:
+            there, counts = self._tables(), self._rows()
+            lost = sorted(tables - there), sorted(rows - counts.keys())
+            if not any(lost) or time.monotonic() > end:
+                return Kept(*lost, twice=sorted(number for number, count in counts.items() if count > 1))
+            time.sleep(0.5)
+
+    def _table_made(self) -> bool:
+        ask(self.port, "/w/q", f"CREATE TABLE {self._row_table} (v BIGINT)")
+        # It may have been made by a try that nobody acknowledged.
+        return ask(self.port, "/w/q", f"INSERT INTO {self._row_table} VALUES (0)")[0] == "200"
+
+    @property
+    def _row_table(self) -> str:
+        return f"{self.prefix}_rows"
+
+    def _write(self, kind: Kind) -> None:
+        number, due = 0, time.monotonic()
+        while not self._end.is_set():
+            number += 1
+            statement = (
+                f"CREATE TABLE {self.prefix}_{number} AS SELECT {number} AS v"
+                if kind == "ddl"
+                else f"INSERT INTO {self._row_table} VALUES ({number})"
+            )
+            sent = time.monotonic()
+            outcome, _ = ask(self.port, "/w/q", statement)
+            self.done.append(Write(kind, number, sent, time.monotonic(), outcome))
+            # A slow answer is not made up for with a burst.
+            due = max(due + 2 / self.per_second, time.monotonic())
+            self._end.wait(due - time.monotonic())
+
+    def _tables(self) -> set[int]:
+        names = [str(row["table_name"]) for row in self._read("SELECT table_name FROM information_schema.tables")]
+        ends = [name.removeprefix(f"{self.prefix}_") for name in names if name.startswith(f"{self.prefix}_")]
+        return {int(end) for end in ends if end.isdecimal()}
+
+    def _rows(self) -> Counter[int]:
+        return Counter(int(row["v"]) for row in self._read(f"SELECT v FROM {self._row_table} WHERE v > 0"))
+
+    def _read(self, query: str) -> list[dict[str, Any]]:
+        outcome, text = ask(self.port, "/q", query)
+        return [json.loads(line) for line in text.splitlines()] if outcome == "200" else []
+
+
+@dataclass
+class Reads:
+    """Reads of one query at a steady pace, over connections that stay open, until it is left; none is tried again."""
+
+    port: int
+    query: str
+    expected: str
+    """The answer's text."""
+
+    per_second: float = 50
+    count: int = 0
+    failed: Counter[str] = field(default_factory=Counter[str])
+
+    def __post_init__(self) -> None:
+        self._end = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._read, daemon=True) for _ in range(_READERS)]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, with an answer to each read that was sent."""
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_SECONDS)
+        due = time.monotonic()
+        while not self._end.is_set():
+            try:
+                outcome, text = _exchange(connection, "/q", self.query)
+                if outcome == "200" and text != self.expected:
+                    outcome = "wrong"
+            except (OSError, http.client.HTTPException) as error:
+                outcome = f"{type(error).__name__}: {error}"
+                connection.close()
+            with self._lock:
+                self.count += 1
+                if outcome != "200":
+                    self.failed[outcome] += 1
+            due = max(due + _READERS / self.per_second, time.monotonic())
+            self._end.wait(due - time.monotonic())
+        connection.close()
+
+
+def await_true(until: Callable[[], bool], otherwise: str, seconds: float = 60) -> None:
+    """Wait until something is so; an error counts as not yet. Raises TimeoutError."""
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(OSError):
+            if until():
+                return
+        if time.monotonic() > end:
+            raise TimeoutError(otherwise)
+        time.sleep(0.05)
