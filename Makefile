@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine bench-serving constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine bench-serving chaos-failover constraints
 
 ENV = source ops/env.sh
 
@@ -46,6 +46,9 @@ bench-engine: setup ## what the engine takes: the figures of the README
 bench-serving: setup ## what the ingress costs and saves: the figures of the README
 	@ops/setup.sh wrk
 	@$(ENV); python -m bench.serving
+
+chaos-failover: setup ## a writer that dies, is replaced, is cut off: the figures of the README (minutes)
+	@$(ENV); python -m bench.failover
 
 docs: ## write the config reference into README.md
 	@.venv/bin/python -m ops.config_reference

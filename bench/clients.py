@@ -6,14 +6,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 Kind = Literal["ddl", "insert"]
+KINDS: tuple[Kind, Kind] = ("ddl", "insert")
 
 _PATIENCE_SECONDS = 30
 """Longest wait for one answer."""
+
+_NEXT_SECONDS = 2
+"""After which the next write is sent, though the one before it is not answered."""
 
 _READERS = 5
 """Connections that reads come over: one that waits does not hold the others up."""
@@ -75,7 +80,7 @@ class Kept:
 class Writes:
     """Ten writes a second through the ingress, until it is left: half CREATE TABLE, half INSERT.
 
-    One of a kind at a time, and none is tried again. `prefix` begins the names of its tables.
+    None is tried again. `prefix` begins the names of its tables.
     """
 
     port: int
@@ -85,22 +90,20 @@ class Writes:
 
     def __post_init__(self) -> None:
         self._end = threading.Event()
-        kinds: tuple[Kind, Kind] = ("ddl", "insert")
-        self._threads = [threading.Thread(target=self._write, args=(kind,), daemon=True) for kind in kinds]
+        self._threads = ThreadPoolExecutor(2 + 2 * _PATIENCE_SECONDS // _NEXT_SECONDS)
 
     def __enter__(self) -> Self:
         """Begin: once a table for the rows is there, and both kinds were acknowledged."""
         await_true(self._table_made, "no write is taken")
-        for thread in self._threads:
-            thread.start()
+        for kind in KINDS:
+            self._threads.submit(self._write, kind)
         self.resumed(time.monotonic())
         return self
 
     def __exit__(self, *_: object) -> None:
         """End, with an answer to each write that was sent."""
         self._end.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown()
 
     def acknowledged(self, since: float = 0) -> list[Write]:
         """The acknowledged ones that were sent after `since`."""
@@ -109,7 +112,7 @@ class Writes:
     def resumed(self, since: float, seconds: float = 60) -> None:
         """Wait until writes of both kinds that were sent after `since` are acknowledged."""
         await_true(
-            lambda: {write.kind for write in self.acknowledged(since)} == {"ddl", "insert"},
+            lambda: {write.kind for write in self.acknowledged(since)} == set(KINDS),
             f"no writes in {seconds:.0f} seconds",
             seconds,
         )
@@ -157,12 +160,17 @@ class Writes:
                 if kind == "ddl"
                 else f"INSERT INTO {self._row_table} VALUES ({number})"
             )
-            sent = time.monotonic()
-            outcome, _ = ask(self.port, "/w/q", statement)
-            self.done.append(Write(kind, number, sent, time.monotonic(), outcome))
+            # One of a kind at a time, but one that is not answered does not keep all others from being sent.
+            sent = self._threads.submit(self._send, kind, number, statement)
+            wait([sent], _NEXT_SECONDS)
             # A slow answer is not made up for with a burst.
             due = max(due + 2 / self.per_second, time.monotonic())
             self._end.wait(due - time.monotonic())
+
+    def _send(self, kind: Kind, number: int, statement: str) -> None:
+        sent = time.monotonic()
+        outcome, _ = ask(self.port, "/w/q", statement)
+        self.done.append(Write(kind, number, sent, time.monotonic(), outcome))
 
     def _tables(self) -> set[int]:
         names = [str(row["table_name"]) for row in self._read("SELECT table_name FROM information_schema.tables")]
