@@ -95,7 +95,16 @@ def test_what_the_stack_claims_is_judged_by_what_was_seen_and_containers_carry_i
         "Docker Engine": "engine",
     }
     claim = Claim(
-        "seafowl", "dev", deployment, "0.0.0.0", {"ingress.port": 9090}, cpus=1.5, places=places, places_before=places
+        "seafowl",
+        "dev",
+        deployment,
+        "0.0.0.0",
+        {"ingress.port": 9090},
+        cpus=1.5,
+        candidates=None,
+        consul_servers=1,
+        places=places,
+        places_before=places,
     )
     assert judged == [(seen, claim)]
     for container in record.of("Container"):

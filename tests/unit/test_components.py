@@ -87,7 +87,7 @@ def test_every_component_registers_its_outputs(default: Record) -> None:
     }
     assert default.component_outputs["SeafowlReaderPool reader"] == {"readers": 2}
     assert default.component_outputs["Ingress ingress"] == {"url": "http://127.0.0.1:8080"}
-    assert default.component_outputs["SeafowlWriter writer"]["containerName"] == "seafowl-dev-writer-0"
+    assert default.component_outputs["SeafowlWriter writer"]["containerNames"] == ["seafowl-dev-writer-0"]
 
 
 def test_readers_and_networks_are_autonamed_so_that_a_successor_can_start_beside_them(default: Record) -> None:
@@ -137,16 +137,21 @@ def _cluster(name: str) -> None:
         deployment="d",
         object_store=store,
         tokens=tokens,
+        lease=None,
+        consul_token=None,
         front_network=front.name,
         replication_network=back.name,
     )
-    writer = SeafowlWriter(f"{name}-writer", node)
+    writer = SeafowlWriter(
+        f"{name}-writer", node, after=store.containers, one_by_one=lambda *_: pulumi.Output.from_input(None)
+    )
     readers = SeafowlReaderPool(f"{name}-reader", ReaderPoolArgs(node=node, writer=writer))
     Ingress(
         f"{name}-ingress",
         IngressArgs(
             settings=settings.ingress,
             access=settings.access,
+            lease="static",
             image=settings.images.nginx,
             deployment="d",
             limits=Limits(),

@@ -17,7 +17,18 @@ from tests.unit.fake_engine import FakeEngine
 LOCAL = DockerHost("unix:///var/run/docker.sock")
 FAR = DockerHost("ssh://me@far")
 PLACES = {"table data": "MinIO, volume a", "bucket": "seafowl"}
-CLAIM = Claim("seafowl", "dev", "mine", "127.0.0.1", {"ingress.port": 1}, cpus=0, places=PLACES, places_before=PLACES)
+CLAIM = Claim(
+    "seafowl",
+    "dev",
+    "mine",
+    "127.0.0.1",
+    {"ingress.port": 1},
+    cpus=0,
+    candidates=None,
+    consul_servers=1,
+    places=PLACES,
+    places_before=PLACES,
+)
 MINE = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "dev"}
 THEIRS = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "prod"}
 

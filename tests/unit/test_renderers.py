@@ -24,7 +24,7 @@ ROLES: tuple[NodeRole, ...] = ("writer", "reader")
 
 
 def litefs(role: NodeRole) -> dict[str, Any]:
-    return yaml.safe_load(render_litefs_yml(role))
+    return yaml.safe_load(render_litefs_yml(role, f"{role}-0"))
 
 
 def seafowl(role: NodeRole, store: dict[str, str] | None = None, **config: Any) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_a_policy_reaches_the_stacks_bucket_alone(name: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_rendered_text_is_the_same_every_time(role: NodeRole) -> None:
     settings = Settings.model_validate({"resources": {"writer": {"memory": "1GiB"}}})
-    assert render_litefs_yml(role) == render_litefs_yml(role)
+    assert render_litefs_yml(role, "writer-0") == render_litefs_yml(role, "writer-0")
     assert render_seafowl_toml(role, settings, STORE) == render_seafowl_toml(role, settings, dict(STORE))
     nginx_conf = render_nginx_conf(settings.ingress, settings.access)
     assert nginx_conf == render_nginx_conf(settings.ingress, settings.access)

@@ -129,7 +129,7 @@ def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: d
 @given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))
 def test_litefs_yml_does_not_depend_on_the_settings(config: dict[str, Any], role: NodeRole) -> None:
     validated(config)
-    document = yaml.safe_load(render_litefs_yml(role))
+    document = yaml.safe_load(render_litefs_yml(role, f"{role}-0"))
     assert document["lease"]["candidate"] is (role == "writer")
 
 

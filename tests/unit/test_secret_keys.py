@@ -14,6 +14,7 @@ from tests.unit.certificates import Pair, expired, pair
 READ, WRITE = "r" * SHORTEST_TOKEN, "w" * SHORTEST_TOKEN
 S3_KEYS = ("s3AccessKeyId", "s3SecretAccessKey", "s3ReaderAccessKeyId", "s3ReaderSecretAccessKey")
 S3 = {"objectStore": {"s3": {"bucket": "tables", "region": "eu-west-1"}}}
+CONSUL = {"lease": "consul", "consul": {"address": "http://consul.example.org:8500"}}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def reason(wrong: list[Problem]) -> str:
 
 
 def test_every_secret_key_has_a_meaning_for_the_reference() -> None:
-    assert set(SECRET_KEYS) == {*S3_KEYS, "readToken", "writeToken", "tlsKey"}
+    assert set(SECRET_KEYS) == {*S3_KEYS, "readToken", "writeToken", "tlsKey", "consulToken"}
     assert all(SECRET_KEYS.values())
 
 
@@ -54,8 +55,9 @@ def test_no_secret_is_needed_unless_the_config_asks_for_one() -> None:
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_a_secret_in_clear_text_is_refused_as_that_alone(key: str, mine: Pair) -> None:
-    config = {**S3, "access": {"read": "token", "write": "token"}, **tls(mine.certificate)}
+    config = {**S3, "access": {"read": "token", "write": "token"}, **tls(mine.certificate), **CONSUL}
     secrets = {**dict.fromkeys(S3_KEYS, "key"), "readToken": READ, "writeToken": WRITE, "tlsKey": mine.key}
+    secrets["consulToken"] = "token"
     wrong = found(config, [key], **secrets)
     assert keys(wrong) == [key]
     assert reason(wrong).startswith("stands in clear text in the stack config: take it out of there, make a new one")
@@ -126,6 +128,34 @@ def test_one_token_for_reading_and_writing_is_refused() -> None:
     assert reason(wrong) == "is the same as readToken: whoever may read could write. Set another"
 
 
+# Consul
+
+
+def test_a_token_for_a_consul_of_the_users_is_accepted() -> None:
+    assert found(CONSUL, consulToken="t") == []
+    assert found(CONSUL) == [], "not every Consul wants one"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"lease": "static"},
+        {**CONSUL, "lease": "static"},
+        {"consul": CONSUL["consul"]},
+        {"lease": "consul"},
+        {"lease": "consul", "consul": {"servers": 3}},
+        {"lease": "consul", "consul": "http://consul.example.org:8500"},
+    ],
+)
+def test_a_token_that_no_consul_of_the_users_would_read_is_refused(config: dict[str, Any]) -> None:
+    wrong = found(config, consulToken="hunter2")
+    assert keys(wrong) == ["consulToken"]
+    assert reason(wrong) == (
+        "is set, but lease is not consul with an address of yours: nothing would read it. Remove it"
+    )
+
+
 # TLS
 
 
@@ -187,6 +217,7 @@ def test_all_that_is_wrong_with_the_secrets_is_told_at_once() -> None:
     config = {**S3, "access": {"write": "token"}, **tls("x")}
     wrong = found(config, ["s3AccessKeyId"], s3AccessKeyId="key", writeToken="short", readToken=READ)
     assert set(keys(wrong)) == {*S3_KEYS, "writeToken", "readToken", "tlsKey"}
+    assert set(keys(found({**config, "lease": "static"}, consulToken="t"))) >= {"consulToken", "tlsKey"}
 
 
 SECRET = "hunter2Sup3rSecret"
@@ -203,11 +234,12 @@ TEXTS = st.sampled_from(
     tls=st.sampled_from(
         [{}, {"selfSigned": True}, {"certificate": SECRET}, {"certificate": pair().certificate}, SECRET]
     ),
+    lease=st.sampled_from([{}, CONSUL, {"lease": "consul"}, {"lease": SECRET}, {"lease": "consul", "consul": SECRET}]),
 )
 def test_no_message_ever_quotes_a_secret(
-    secrets: dict[str, str], clear: set[str], access: dict[str, Any], store: Any, tls: Any
+    secrets: dict[str, str], clear: set[str], access: dict[str, Any], store: Any, tls: Any, lease: dict[str, Any]
 ) -> None:
-    config = {"access": access, "objectStore": store, "ingress": {"tls": tls}}
+    config = {"access": access, "objectStore": store, "ingress": {"tls": tls}, **lease}
     told = [str(problem) for problem in found(config, clear, **secrets)]
     told += warnings(config, secrets, "seafowl")
     assert not [text for text in told if SECRET in text]

@@ -164,7 +164,7 @@ def test_what_works_is_accepted(config: dict[str, Any], path: str, expected: Any
         ("objectStore.minio.volume", "/srv/data", "Docker volume name"),
         ("objectStore.minio.volume", "v", "Docker volume name"),
         ("objectStore.s3.bucket", None, "must be a string"),
-        ("images", "nginx:1.30", "seafowl, litefs, node, minio, nginx"),
+        ("images", "nginx:1.30", "seafowl, litefs, node, minio, consul, nginx"),
         ("images.nginx", "nginx", "with a tag or a digest"),
         ("images.nginx", "host:5000/nginx", "with a tag or a digest"),
         ("images.nginx", "nginx:", "with a tag or a digest"),
@@ -201,7 +201,7 @@ def test_what_docker_minio_or_nginx_would_refuse_later_is_refused_at_once(path: 
     assert [problem.key for problem in problems(nested(path, value))] == [f"seafowl:{path}"]
 
 
-@pytest.mark.parametrize("role", ["writer", "reader", "objectStore", "ingress"])
+@pytest.mark.parametrize("role", ["writer", "reader", "objectStore", "ingress", "consul"])
 def test_a_memory_limit_that_kills_a_part_at_its_start_is_refused_with_the_least_that_works(role: str) -> None:
     found = problems(nested(f"resources.{role}.memory", "31MiB"))
     least = {"objectStore": "512MiB", "ingress": "32MiB"}.get(role, "128MiB")
@@ -311,6 +311,11 @@ def test_a_writer_in_wal_mode_is_refused_beside_readers_that_keep_their_default(
         ("access.writes", "write"),
         ("resources.readers", "reader"),
         ("resources.reader.cpu", "cpus"),
+        ("writerCandidate", "writerCandidates"),
+        ("standbyRead", "standbyReads"),
+        ("consul.adress", "address"),
+        ("consul.lock_delay", "lockDelay"),
+        ("resources.consuls", "consul"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(path: str, near: str) -> None:
@@ -324,7 +329,8 @@ def test_an_unknown_key_that_resembles_none_is_refused_with_all_the_keys() -> No
     found = problems({"replcas": 3})
     assert [problem.key for problem in found] == ["seafowl:replcas"]
     assert "did you mean" not in found[0].reason
-    assert "The keys are readers, writerJournalMode, readerJournalMode, ingress, objectStore" in found[0].reason
+    assert "The keys are readers, writerJournalMode, readerJournalMode, lease, writerCandidates" in found[0].reason
+    assert "standbyReads, consul, ingress, objectStore, images, access, resources, retainData" in found[0].reason
 
 
 def test_snake_case_is_no_second_spelling_of_a_key() -> None:
