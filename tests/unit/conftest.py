@@ -1,5 +1,6 @@
 """What the unit tests share: they need nothing but Python, and leave nothing behind."""
 
+import gc
 from collections.abc import Iterator
 
 import pulumi.runtime
@@ -26,3 +27,9 @@ def _no_stack_config_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> Iterator[
     pulumi.runtime.set_all_config({}, [])
     yield
     pulumi.runtime.set_all_config({}, [])
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look through all of it again and again (a fifth of the time)."""
+    gc.collect()
+    gc.freeze()

@@ -18,10 +18,15 @@ DATABASE = "seafowl.sqlite"
 Answer = tuple[int, bytes]
 
 
+_PORTS = iter(random.sample(range(20000, 32000), 12000))
+_PORTS_LOCK = threading.Lock()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, and that no outgoing connection is given meanwhile."""
+    """A port that nobody listens on, that no outgoing connection is given meanwhile, and that is given out once."""
     while True:
-        port = random.randrange(20000, 32000)
+        with _PORTS_LOCK:
+            port = next(_PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("0.0.0.0", port))
             return port
@@ -65,14 +70,23 @@ class FakeServer:
         self._server = Server((address, port), Handler)
         self.port = int(self._server.server_address[1])
         self.url = f"http://{address}:{self.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        # (Not serve_forever, which looks a hundred times a second whether it should end.)
+        while not self._closing.is_set():
+            self._server.handle_request()
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         raise NotImplementedError
 
     def close(self) -> None:
         self.hangs.clear()
-        self._server.shutdown()
+        self._closing.set()
+        with socket.create_connection(self._server.server_address[:2]):
+            self._thread.join()
         self._server.server_close()
 
 

@@ -3,35 +3,48 @@
 What this does not prove: that LiteFS and Consul behave as the stand-ins do.
 """
 
+import compileall
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.unit.supervisor_fakes import DATABASE, FakeConsul, FakeLiteFS, closing, eventually, free_port
 
-SUPERVISOR = Path(__file__).parents[2] / "images" / "seafowl-litefs"
+SUPERVISOR = Path(__file__).parents[2] / "images" / "seafowl-litefs" / "supervisor"
 TTL = 1.5
 ACK_TIMEOUT = 0.4
 
+# Without site-packages, which the image does not have either. A copy, compiled once for all.
+_COPY = tempfile.TemporaryDirectory(prefix="supervisor-")
+shutil.copytree(SUPERVISOR, f"{_COPY.name}/supervisor", ignore=shutil.ignore_patterns("__pycache__"))
+compileall.compile_dir(_COPY.name, quiet=1)
+PYTHON = [sys.executable, "-S"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": _COPY.name}
+
 # Starts the supervisor, forwards SIGTERM, ends as it does; what LiteFS would do at SIGHUP it only tells.
 LITEFS = """
-import signal, subprocess, sys
+import os, signal, sys
 signal.signal(signal.SIGHUP, lambda *_: print("litefs: SIGHUP", flush=True))
-child = subprocess.Popen(sys.argv[1:])
-signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-sys.exit(child.wait())
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 # `PORT END_CODE` is its config. Writes move the position, "slow" ones when the file `go` is there; "die N" ends it.
-SEAFOWL = """#!{python}
+SEAFOWL = """#!{python} -SE
 import os, pathlib, signal, socketserver, sys, threading, time
 folder, config = pathlib.Path({folder!r}), pathlib.Path(sys.argv[2])
 port, end_code = map(int, config.read_text().split())
@@ -126,11 +139,10 @@ class Node:
             "ack-timeout": ACK_TIMEOUT,
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        python = [sys.executable, "-B"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*python, str(self.folder / "litefs.py"), *python, "-m", "supervisor", "run", *arguments, *more],
-                env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "PYTHONPATH": str(SUPERVISOR)},
+                [*PYTHON, str(self.folder / "litefs.py"), *PYTHON, "-m", "supervisor", "run", *arguments, *more],
+                env={**ENVIRONMENT, "PATH": f"{self.folder}:{os.environ['PATH']}"},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -198,14 +210,54 @@ class Node:
             self.process.wait()
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    made = Node(tmp_path)
+@contextmanager
+def a_node(folder: Path) -> Iterator[Node]:
+    made = Node(folder)
     with closing(made.consul, made.litefs, made.other):
         try:
             yield made
         finally:
             made.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with a_node(tmp_path) as made:
+        yield made
+
+
+WAITING: dict[str, Callable[[Node], None]] = {}
+
+
+def beside_the_others(test: Callable[[Node], None]) -> Callable[..., None]:
+    """Of a test that waits for a lease to run out: it does so in a thread of its own, with a node of its own."""
+    WAITING[test.__name__] = test
+
+    @functools.wraps(test, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
+    def waited_for(waiting: dict[str, "Future[None]"]) -> None:
+        waiting[test.__name__].result()
+
+    del waited_for.__wrapped__  # pytest would ask for the arguments of the test itself
+    return waited_for
+
+
+@pytest.fixture(scope="module", autouse=True)
+def waiting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, "Future[None]"]]:
+    """Every test that waits and was asked for, started before the first of this file."""
+
+    def run(test: Callable[[Node], None], folder: Path) -> None:
+        with a_node(folder) as made:
+            test(made)
+
+    asked_for = {item.name for item in request.session.items if item.path == request.path}
+    with ThreadPoolExecutor(max_workers=len(WAITING)) as threads:
+        yield {
+            name: threads.submit(run, test, tmp_path_factory.mktemp("node"))
+            for name, test in WAITING.items()
+            if name in asked_for
+        }
 
 
 def test_a_primary_takes_writes(node: Node) -> None:
@@ -274,6 +326,7 @@ def test_a_primary_that_loses_the_role_stops_at_once(node: Node) -> None:
     assert not node.runs("writer")
 
 
+@beside_the_others
 def test_a_primary_is_fenced_when_consul_hangs_and_does_not_refuse(node: Node) -> None:
     node.make_primary()
     node.start("--standby-reads")
@@ -301,6 +354,7 @@ def test_a_consul_that_hangs_does_not_hide_that_litefs_lost_the_role(node: Node)
     assert "fenced" not in node.log.read_text()
 
 
+@beside_the_others
 def test_a_fenced_node_takes_writes_again_when_its_lease_is_confirmed(node: Node) -> None:
     node.make_primary()
     node.start()
@@ -312,6 +366,7 @@ def test_a_fenced_node_takes_writes_again_when_its_lease_is_confirmed(node: Node
     assert node.ask() == b"done: write"
 
 
+@beside_the_others
 def test_the_lease_of_a_litefs_that_hangs_is_not_renewed(node: Node) -> None:
     node.make_primary()
     node.start()
@@ -323,6 +378,7 @@ def test_the_lease_of_a_litefs_that_hangs_is_not_renewed(node: Node) -> None:
     assert len([path for _, path in node.consul.requests if "renew" in path]) == renewals
 
 
+@beside_the_others
 def test_a_litefs_that_keeps_a_lease_that_is_over_is_ended(node: Node) -> None:
     node.make_primary()
     node.start()
@@ -333,6 +389,7 @@ def test_a_litefs_that_keeps_a_lease_that_is_over_is_ended(node: Node) -> None:
     assert "litefs: SIGHUP" in node.log.read_text()
 
 
+@beside_the_others
 def test_a_litefs_that_follows_a_primary_without_a_lease_is_ended(node: Node) -> None:
     node.litefs.primary = "writer-1"
     node.consul.give_lease("writer-1")
@@ -387,6 +444,7 @@ def test_a_standby_that_is_away_delays_one_write_and_no_further(node: Node) -> N
     eventually(lambda: node.log.read_text().count("1 standby in step") == 2, "the standby counts again")
 
 
+@beside_the_others
 def test_a_node_that_is_cut_off_from_standby_and_consul_acknowledges_nothing(node: Node) -> None:
     node.other_at(7)
     node.make_primary()
@@ -430,6 +488,7 @@ def test_a_stopped_primary_ends_its_writes_then_hands_over_and_exits_with_0(node
     assert "supervisor: handed the lease over\n" in node.log.read_text()
 
 
+@beside_the_others
 def test_a_stopped_primary_without_a_standby_gives_the_lease_back_by_exiting_with_0(node: Node) -> None:
     node.make_primary()
     node.end_codes(9)
@@ -471,8 +530,8 @@ def prepare(node: Node, *more: str) -> str:
     }
     options = [text for name, value in arguments.items() for text in (f"--{name}", value)]
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "supervisor", "prepare", *options, *more],
-        env={**os.environ, "PYTHONPATH": str(SUPERVISOR)},
+        [*PYTHON, "-m", "supervisor", "prepare", *options, *more],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -489,9 +548,17 @@ def test_prepare_gives_the_lease_back_and_then_runs_the_program(node: Node) -> N
     assert not node.consul.sessions
 
 
+@beside_the_others
 def test_a_candidate_without_data_waits_until_there_is_a_cluster_to_join(node: Node) -> None:
-    threading.Timer(0.5, lambda: node.consul.put("test/primary/clusterid", b"LFSC0123456789ABCDEF")).start()
+
+    def found() -> None:
+        eventually(lambda: any("clusterid" in path for _, path in node.consul.requests), "it looks for a cluster")
+        node.consul.put("test/primary/clusterid", b"LFSC0123456789ABCDEF")
+
+    founder = threading.Thread(target=found)
+    founder.start()
     said = prepare(node, "--join", "--", "echo", "now")
+    founder.join()
     assert said == "supervisor: has no data: waits until another candidate has founded the cluster\nnow\n"
 
 
@@ -500,6 +567,7 @@ def test_a_candidate_with_data_waits_for_nobody(node: Node) -> None:
     assert prepare(node, "--join", "--", "echo", "now") == "now\n"
 
 
+@beside_the_others
 def test_prepare_runs_the_program_though_consul_is_away(node: Node) -> None:
     node.consul.hangs.set()
     said = prepare(node, "--", "echo", "now")
