@@ -7,7 +7,7 @@ import pytest
 
 from cluster import health
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Configuration, Member, Patience, Route, await_healthy
+from cluster.health import Configuration, Member, Patience, Route, await_healthy, await_member
 from tests.unit.fake_engine import FakeEngine, FakeTime, container
 
 HOST = DockerHost("unix:///d.sock")
@@ -268,6 +268,99 @@ def test_an_ingress_that_cannot_be_asked_fails_the_up_too(engine: FakeEngine) ->
 def test_the_ingress_is_not_asked_where_only_the_writer_was_waited_for(engine: FakeEngine) -> None:
     not_yet(engine, "writer-0", container("id-of-writer-0"))
     assert look() == ["waiting for writer-0 to be healthy"]
+
+
+# Candidates, of which the primary alone answers
+
+CANDIDATES = [Member(f"writer-{index}", f"id-of-writer-{index}") for index in range(3)]
+TO_CANDIDATES = Route(PARTS[-1], CANDIDATES, "ask-the-writer", one_is_enough=True)
+
+
+def asking_candidates(engine: FakeEngine, *answers: tuple[int, str] | None, route: Route = TO_CANDIDATES) -> list[str]:
+    """Look at a cluster with three candidates, of which the last is new; the last answer to the ingress stays."""
+    for index, member in enumerate(CANDIDATES):
+        one = container(member.container_id, networks={"front": f"10.0.0.2{index}", "back": f"10.9.0.2{index}"})
+        engine.inspected[member.container_id] = lambda one=one: one
+    engine.listed += [{"Id": member.container_id} for member in CANDIDATES[:2]]
+    left = list(answers)
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str] | None:
+        if "ask-the-writer" not in command[-1]:
+            return routes(container_id, command)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    engine.commands = run
+    reports: list[str] = []
+    await_healthy(HOST, [*PARTS, CANDIDATES[-1]], [route], CONFIGURATION, report=reports.append)
+    assert len(left) == 1, "it was asked less often than it should"
+    return reports
+
+
+def test_an_answer_of_one_candidate_is_enough(engine: FakeEngine, clock: FakeTime) -> None:
+    assert asking_candidates(engine, (0, ""), (0, "X-Node: 10.0.0.21:8081\r\n")) == [
+        "waiting for writer-2 to be healthy",
+        "waiting for the ingress to reach writer-0, writer-1, writer-2",
+    ]
+    assert engine.calls.count("run id-of-ingress") == 2, "the others refuse the connection for as long as it is asked"
+
+
+def test_the_candidate_that_answered_and_not_those_that_refused_is_the_one_that_is_reached(engine: FakeEngine) -> None:
+    asking_candidates(engine, (0, "X-Node: 10.0.0.20:8081, 10.0.0.22:8081, 10.0.0.21:8081\r\n"))
+    assert engine.calls.count("run id-of-ingress") == 1
+
+
+@pytest.mark.parametrize("answer", [(0, ""), (22, ""), None, (0, "X-Node: 10.9.0.21:8081\r\n")])
+def test_candidates_of_which_none_answers_fail_the_up_with_their_names(
+    engine: FakeEngine, clock: FakeTime, answer: tuple[int, str] | None
+) -> None:
+    began = clock.now
+    with pytest.raises(ClusterError, match="ingress: it does not reach writer-0, writer-1, writer-2, though healthy"):
+        asking_candidates(engine, answer)
+    assert clock.now - began < 2 * Patience().unhealthy
+
+
+def test_where_each_must_answer_one_is_not_enough(engine: FakeEngine, clock: FakeTime) -> None:
+    with pytest.raises(ClusterError, match="ingress: it does not reach writer-0, writer-2, though healthy"):
+        asking_candidates(engine, (0, "X-Node: 10.0.0.21:8081\r\n"), route=replace(TO_CANDIDATES, one_is_enough=False))
+
+
+def test_a_single_writer_must_answer_itself(engine: FakeEngine, clock: FakeTime) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0", networks={"front": "10.0.0.20"}))
+    route = Route(PARTS[-1], [PARTS[1]], "ask-the-writer", one_is_enough=True)
+    engine.commands = lambda id_, command: (0, "") if "ask" in command[-1] else routes(id_, command)
+    with pytest.raises(ClusterError, match="ingress: it does not reach writer-0, though healthy"):
+        await_healthy(HOST, PARTS, [route], CONFIGURATION, report=lambda _: None)
+
+
+# One candidate, before the next is changed
+
+
+def test_a_candidate_that_is_healthy_costs_one_call_and_no_word(engine: FakeEngine) -> None:
+    reports: list[str] = []
+    await_member(HOST, PARTS[1], report=reports.append)
+    assert reports == []
+    assert engine.calls == ["containers False {'health': 'healthy'}", "close"]
+
+
+def test_a_candidate_that_is_starting_is_waited_for_alone(engine: FakeEngine, clock: FakeTime) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0"))
+    not_yet(engine, "reader-0", container("id-of-reader-0", status="exited"))
+    passing_after(3, engine, "writer-0")
+    reports: list[str] = []
+    await_member(HOST, PARTS[1], report=reports.append)
+    assert reports == ["waiting for writer-0 to be healthy"]
+    assert clock.slept == 3
+    assert engine.calls[-1] == "close"
+
+
+def test_a_candidate_that_ended_fails_the_up_with_its_last_words(engine: FakeEngine) -> None:
+    not_yet(engine, "writer-0", container("id-of-writer-0", status="exited"))
+    engine.logs = ["cannot mount /dev/fuse"]
+    with pytest.raises(ClusterError) as caught:
+        await_member(HOST, PARTS[1], report=lambda _: None)
+    assert "writer-0 is not healthy: it is exited" in str(caught.value)
+    assert "cannot mount /dev/fuse" in str(caught.value)
+    assert engine.calls[-1] == "close", "the connection stays open"
 
 
 # The configuration that NGINX runs with

@@ -11,7 +11,7 @@ import pytest
 
 from cluster import preflight
 from cluster.engine import ClusterError, DockerHost
-from cluster.preflight import Claim, judge, look, reach
+from cluster.preflight import Claim, judge, look, members_of, reach
 from tests.unit.fake_engine import FakeEngine
 
 LOCAL = DockerHost("unix:///var/run/docker.sock")
@@ -262,6 +262,63 @@ def test_a_port_that_another_deployment_of_the_stack_has_is_not_told_beside_it(e
     text = refusal(taken)
     assert "Another deployment" in text
     assert "is taken" not in text
+
+
+# Candidates and Consul
+
+
+def part(name: str, stack: dict[str, str] = MINE) -> dict[str, Any]:
+    """A container of this deployment, whatever it is called in Docker."""
+    return member(f"x-{name}", "mine", {**stack, "org.seafowl.member": name})
+
+
+def refused(claimed: Claim) -> str:
+    with pytest.raises(ClusterError) as caught:
+        check(FAR, claimed)
+    return str(caught.value)
+
+
+def test_the_members_of_a_stack_are_told_by_their_labels(engine: FakeEngine) -> None:
+    engine.listed = [part("writer-0"), part("writer-1", THEIRS), member("old", "mine"), {**published(1), "Labels": {}}]
+    engine.listed.append({**published(1), "Labels": None})
+    assert members_of(look(FAR), "seafowl", "dev") == {"writer-0"}
+
+
+def test_a_lease_that_becomes_static_while_another_candidate_is_there_is_refused_with_the_way(
+    engine: FakeEngine,
+) -> None:
+    engine.listed = [part(name) for name in ("writer-2", "writer-0", "writer-1", "reader-0", "consul-0")]
+    text = refused(CLAIM)
+    assert "writer-1 and writer-2 may be the primary now" in text
+    assert "`pulumi config set writerCandidates 1`" in text
+    assert "Then set lease static" in text
+    assert "Nothing was changed" in text
+
+
+def test_a_lease_becomes_static_once_the_first_candidate_is_alone(engine: FakeEngine) -> None:
+    engine.listed = [part(name) for name in ("writer-0", "reader-1", "consul-0", "consul-1", "consul-2")]
+    engine.listed += [part("writer-1", THEIRS)]
+    check(FAR, CLAIM)
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 5])
+def test_candidates_come_and_go_while_there_is_a_lease_in_consul(engine: FakeEngine, candidates: int) -> None:
+    engine.listed = [part(name) for name in ("writer-0", "writer-1", "writer-2", "consul-0")]
+    check(FAR, replace(CLAIM, candidates=candidates))
+
+
+@pytest.mark.parametrize(("servers", "there"), [(1, 3), (3, 5), (1, 2)])
+def test_fewer_consul_servers_than_run_are_refused(engine: FakeEngine, servers: int, there: int) -> None:
+    engine.listed = [part(f"consul-{index}") for index in range(there)]
+    text = refused(replace(CLAIM, candidates=2, consul_servers=servers))
+    assert f"seafowl:consul.servers {servers} is less than the {there} that run" in text
+    assert "go through lease static" in text
+
+
+@pytest.mark.parametrize("servers", [3, 5, None])
+def test_as_many_consul_servers_as_run_or_more_or_another_consul_pass(engine: FakeEngine, servers: int | None) -> None:
+    engine.listed = [part(f"consul-{index}") for index in range(3)]
+    check(FAR, replace(CLAIM, candidates=2, consul_servers=servers))
 
 
 # Data

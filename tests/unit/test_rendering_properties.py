@@ -1,16 +1,20 @@
 """Whatever the settings accept, the renderers turn into files that their readers can parse."""
 
+import shlex
 import subprocess
 import tomllib
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from supervisor.__main__ import _parser  # pyright: ignore[reportPrivateUsage] (whom the words are for)
 
 from config.layout import INGRESS_PORT
-from config.litefs import NodeRole, render_litefs_yml
+from config.litefs import ConsulLease, NodeRole, litefs_command, render_litefs_yml
 from config.minio import render_minio_start
 from config.nginx import render_nginx_conf
 from config.seafowl import render_seafowl_toml
@@ -83,6 +87,17 @@ CONFIGS = st.fixed_dictionaries(
             optional={"writer": limits(128), "reader": limits(128), "objectStore": limits(512), "ingress": limits(32)},
         ),
         "retainData": st.booleans(),
+        "lease": st.sampled_from(["static", "consul"]),
+        "writerCandidates": st.integers(1, 9),
+        "standbyReads": st.booleans(),
+        "consul": st.fixed_dictionaries(
+            {"servers": st.sampled_from([1, 3, 5, "3"])},
+            optional={
+                "address": st.sampled_from(["http://consul:8500", "https://c.example.org/tenant/"]),
+                "ttl": times(10, 60) | st.integers(10_000, 60_000).map(lambda n: f"{n}ms"),
+                "lockDelay": times(1, 60),
+            },
+        ),
     },
 ).map(lambda config: {**config, **dict(zip(("writerJournalMode", "readerJournalMode"), config["modes"], strict=True))})
 
@@ -119,8 +134,10 @@ def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], role: 
 @settings(max_examples=40)
 def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: dict[str, Any], tmp_path: Path) -> None:
     s, again = validated(config), validated(config)
-    text = render_nginx_conf(s.ingress, s.access)
-    assert text == render_nginx_conf(again.ingress, again.access), "each difference is one in every preview"
+    text = render_nginx_conf(s.ingress, s.access, s.lease)
+    assert text == render_nginx_conf(again.ingress, again.access, again.lease), (
+        "each difference is one in every preview"
+    )
     writes = block(server(parsed(text, tmp_path), INGRESS_PORT), "location", "^~", "/w/")
     (size,) = arguments(writes, "client_max_body_size")
     assert int(size[0].removesuffix("m")) * 1024 * 1024 == s.ingress.upload_limit
@@ -131,6 +148,27 @@ def test_litefs_yml_does_not_depend_on_the_settings(config: dict[str, Any], role
     validated(config)
     document = yaml.safe_load(render_litefs_yml(role, f"{role}-0"))
     assert document["lease"]["candidate"] is (role == "writer")
+
+
+@given(config=CONFIGS, member=st.sampled_from(["writer-0", "writer-8"]))
+def test_whatever_the_lease_litefs_and_the_supervisor_are_told_the_same(config: dict[str, Any], member: str) -> None:
+    s = validated(config)
+    lease = ConsulLease(
+        url=s.consul.address or "http://consul:8500",
+        key="seafowl-dev/primary",
+        ttl=s.consul.known_ttl,
+        lock_delay=s.consul.lock_delay,
+        standby_reads=s.standby_reads,
+    )
+    text = render_litefs_yml("writer", member, lease)
+    assert text == render_litefs_yml("writer", member, replace(lease))
+    document = yaml.safe_load(text)
+    (step,) = document["exec"]
+    for words in (shlex.split(step["cmd"]), litefs_command(member, lease)):
+        options = _parser().parse_args(words[1:])
+        assert (options.consul, options.key) == (document["lease"]["consul"]["url"], "seafowl-dev/primary")
+        assert options.hostname == document["lease"]["hostname"] == member
+        assert timedelta(seconds=options.ttl) == s.consul.known_ttl
 
 
 @given(bucket=BUCKETS)

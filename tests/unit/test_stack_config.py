@@ -1,6 +1,7 @@
 """What the program reads from the stack config as Pulumi hands it over: text, JSON text and secrets."""
 
 import json
+from datetime import timedelta
 
 import pulumi
 import pytest
@@ -226,3 +227,52 @@ def test_what_the_provider_knows_and_the_looks_at_docker_do_not_is_refused(key: 
 def test_a_docker_context_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "prod")
     assert "DOCKER_CONTEXT is not understood" in str(refusal({}))
+
+
+# A lease in Consul
+
+
+def warned(config: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a stack config is warned of."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    load(config)
+    return said
+
+
+def test_a_single_candidate_is_a_warning_that_says_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    (said,) = warned({"seafowl:lease": "consul", "seafowl:writerCandidates": "1"}, monkeypatch)
+    assert said.startswith("seafowl:writerCandidates is 1: when that one dies, nobody takes over")
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"seafowl:lease": "consul"}, {"seafowl:lease": "static", "seafowl:writerCandidates": "1"}]
+)
+def test_two_candidates_and_one_writer_for_good_are_no_warning(
+    config: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert warned(config, monkeypatch) == []
+
+
+def test_a_lease_is_read_from_text_and_json() -> None:
+    text = '{"address": "http://consul.example.org:8500", "ttl": "15s"}'
+    config = load(
+        {
+            "seafowl:lease": "consul",
+            "seafowl:writerCandidates": "3",
+            "seafowl:standbyReads": "true",
+            "seafowl:consul": text,
+            "seafowl:consulToken": "hunter2",
+        },
+        ["seafowl:consulToken"],
+    )
+    settings = config.settings
+    assert (settings.lease, settings.writer_candidates, settings.standby_reads) == ("consul", 3, True)
+    assert settings.consul.known_ttl == timedelta(seconds=15)
+    assert config.secrets.keys() == {"consulToken"}
+
+
+def test_a_token_of_consul_in_clear_text_is_refused_and_not_quoted() -> None:
+    text = str(refusal({"seafowl:lease": "consul", "seafowl:consulToken": "hunter2"}))
+    assert "seafowl:consulToken stands in clear text" in text
+    assert "hunter2" not in text

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from supervisor import lease as module
 from supervisor.http_client import HttpError, Names
 from supervisor.lease import Lease
 
@@ -16,6 +17,28 @@ def consul() -> Iterator[FakeConsul]:
     fake = FakeConsul()
     with closing(fake):
         yield fake
+
+
+class Clock:
+    """Stands in for the module `time`: it goes on only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.ns = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time_ns(self) -> int:
+        self.ns += 1
+        return self.ns
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def lease_of(hostname: str, consul: FakeConsul, ttl: float = 0.6, url: str = "", token: str | None = None) -> Lease:
@@ -106,52 +129,45 @@ def test_the_token_goes_to_consul_and_into_no_message(consul: FakeConsul) -> Non
     assert "hunter2" not in str(refused.value)
 
 
-async def tidy_for(lease: Lease, seconds: float) -> list[str]:
-    """What was done by tidying up again and again."""
+async def tidy_for(lease: Lease, clock: Clock, seconds: float, holder: Lease | None = None) -> tuple[list[str], float]:
+    """What was done by tidying up ten times in a ttl, and after how many seconds; `holder` confirms as often."""
     done: list[str] = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not done:
+    began = clock.now
+    while clock.now < began + seconds and not done:
+        if holder is not None:
+            await holder.confirm()
         if (what := await lease.tidy()) is not None:
             done.append(what)
-        await asyncio.sleep(0.01)
-    return done
+        else:
+            clock.now += lease.ttl / 10
+    return done, clock.now - began
 
 
-def test_a_lease_that_is_not_confirmed_for_a_ttl_is_ended_by_a_standby(consul: FakeConsul) -> None:
+def test_a_lease_that_is_not_confirmed_for_a_ttl_is_ended_by_a_standby(consul: FakeConsul, clock: Clock) -> None:
     consul.give_lease("writer-0")
     consul.confirm()
-    started = time.monotonic()
-    done = asyncio.run(tidy_for(lease_of("writer-1", consul), 5))
-    assert done == ["ended the lease of writer-0, which was not confirmed for 0.6 s"]
-    assert time.monotonic() - started >= 0.6, "its holder may still take writes"
+    done, seconds = asyncio.run(tidy_for(lease_of("writer-1", consul, ttl=3), clock, 30))
+    assert done == ["ended the lease of writer-0, which was not confirmed for 3 s"]
+    assert 3 < seconds < 4, "its holder may still take writes for a ttl, by a clock that is not ours"
     assert not consul.sessions
     assert not consul.keys
 
 
-def test_a_lease_that_is_confirmed_is_left_alone(consul: FakeConsul) -> None:
+def test_a_lease_that_is_confirmed_is_left_alone(consul: FakeConsul, clock: Clock) -> None:
     consul.give_lease("writer-0")
-    holder, standby = lease_of("writer-0", consul, ttl=3), lease_of("writer-1", consul)
-
-    async def run() -> list[str]:
-        async def confirm() -> None:
-            while True:
-                await holder.confirm()
-                await asyncio.sleep(0.02)
-
-        confirming = asyncio.create_task(confirm())
-        done = await tidy_for(standby, 1)
-        confirming.cancel()
-        return done
-
-    assert asyncio.run(run()) == []
+    holder, standby = lease_of("writer-0", consul, ttl=3), lease_of("writer-1", consul, ttl=3)
+    assert asyncio.run(tidy_for(standby, clock, 10, holder)) == ([], pytest.approx(10, abs=0.3))
+    assert consul.sessions
 
 
-def test_a_lease_whose_holder_never_confirmed_it_is_left_to_consul(consul: FakeConsul) -> None:
+def test_a_lease_whose_holder_never_confirmed_it_is_left_to_consul(consul: FakeConsul, clock: Clock) -> None:
     consul.give_lease("writer-0")
-    assert asyncio.run(tidy_for(lease_of("writer-1", consul), 1)) == [], "its supervisor may only be starting"
+    done, _ = asyncio.run(tidy_for(lease_of("writer-1", consul, ttl=3), clock, 10))
+    assert done == [], "its supervisor may only be starting"
+    assert consul.sessions
 
 
-def test_an_outage_of_consul_is_no_proof_that_nobody_confirmed(consul: FakeConsul) -> None:
+def test_an_outage_of_consul_is_no_proof_that_nobody_confirmed(consul: FakeConsul, clock: Clock) -> None:
     consul.give_lease("writer-0")
     consul.confirm()
     standby = lease_of("writer-1", consul)
@@ -159,13 +175,14 @@ def test_an_outage_of_consul_is_no_proof_that_nobody_confirmed(consul: FakeConsu
     async def run() -> None:
         await standby.tidy()
         consul.hangs.set()
-        await asyncio.sleep(0.7)
+        clock.now += 0.7
         with pytest.raises(HttpError):
             await standby.tidy()
         assert standby.seen_holder is None
         consul.hangs.clear()
         assert await standby.tidy() is None
-        assert await tidy_for(standby, 0.4) == []
+        assert (await tidy_for(standby, clock, 0.6))[0] == [], "a whole ttl must be watched again"
+        assert (await tidy_for(standby, clock, 0.2))[0] != []
 
     asyncio.run(run())
 
@@ -187,10 +204,8 @@ def test_a_lease_of_another_node_is_not_given_back(consul: FakeConsul) -> None:
     assert consul.sessions
 
 
-def test_a_lease_that_litefs_forgot_is_given_back_after_a_second(consul: FakeConsul) -> None:
+def test_a_lease_that_litefs_forgot_is_given_back_after_a_second(consul: FakeConsul, clock: Clock) -> None:
     consul.give_lease("writer-0")
-    started = time.monotonic()
-    assert asyncio.run(tidy_for(lease_of("writer-0", consul), 5)) == [
-        "gave back a lease that LiteFS did not know of any more"
-    ]
-    assert time.monotonic() - started >= 1, "LiteFS may be taking it this moment"
+    done, seconds = asyncio.run(tidy_for(lease_of("writer-0", consul, ttl=3), clock, 30))
+    assert done == ["gave back a lease that LiteFS did not know of any more"]
+    assert 1 < seconds < 1.4, "LiteFS may be taking it this moment"
