@@ -35,7 +35,7 @@ down: setup ## remove the dev stack (its data too, unless retainData is set)
 
 unit: ## tests that need nothing but Python (seconds)
 	@ops/setup.sh python
-	@.venv/bin/python -m pytest tests/unit
+	@.venv/bin/python -m pytest tests/unit --numprocesses 2
 
 e2e: setup ## tests with the real engine and real containers (minutes)
 	@$(ENV); python -m pytest tests/e2e

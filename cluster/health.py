@@ -183,7 +183,7 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
         if name in reached
     }
     ask = f"for i in $(seq {2 * len(missing)}); do {route.command}; done"
-    wanted = len(missing) - 1 if route.one_is_enough else 0
+    wanted = len(missing) - 1 if route.one_is_enough and missing else 0
     while len(missing) > wanted:
         answer = engine.run(route.ingress.container_id, ["/bin/sh", "-c", ask])
         for address in re.findall(r"^X-Node: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):

@@ -68,7 +68,10 @@ def deployment_id(seen: pulumi.Output[Seen], settings: Settings) -> pulumi.Outpu
             ports=_ports(settings),
             candidates=settings.writer_candidates if settings.lease == "consul" else None,
             consul_servers=settings.consul.servers if settings.consul.address is None else None,
-            cpus=max(one.cpus or 0 for one in (limits.writer, limits.reader, limits.object_store, limits.ingress)),
+            cpus=max(
+                one.cpus or 0
+                for one in (limits.writer, limits.reader, limits.object_store, limits.ingress, limits.consul)
+            ),
             places=now,
             places_before=before,
         )

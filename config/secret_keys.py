@@ -58,8 +58,10 @@ def problems(
             )
     found += _s3(_object(config, "objectStore"), secrets, hidden)
     found += _tokens(_object(config, "access"), hidden)
-    if config.get("lease") != "consul" or "address" not in _object(config, "consul"):
+    if config.get("lease") != "consul" or _object(config, "consul").get("address") is None:
         found += _unread(_CONSUL_TOKEN, hidden, "lease is not consul with an address of yours")
+    elif "consulToken" in hidden and not re.fullmatch(r"[!-~]+", hidden["consulToken"]):
+        found.append(("consulToken", "must be of printable characters without spaces: others do not pass in a header"))
     found += _tls(_object(_object(config, "ingress"), "tls"), secrets, hidden)
     return [Problem(f"{namespace}:{key}", reason) for key, reason in found]
 

@@ -137,7 +137,7 @@ def test_an_odd_number_of_servers_is_accepted_as_a_number_and_as_text(servers: A
     assert consul(servers=servers).servers == int(servers)
 
 
-@pytest.mark.parametrize("servers", [0, 2, 4, 7, "2", "three", "", "1.0", "³", 1.5, None])
+@pytest.mark.parametrize("servers", [0, 2, 4, 7, "2", "three", "", "1.0", "³", 1.5, 3.0, True, None])
 def test_any_other_number_of_servers_is_refused(servers: Any) -> None:
     wrong = refused(servers=servers)
     assert (wrong.key, wrong.reason) == ("seafowl:consul.servers", "must be one of 1, 3 or 5")
@@ -172,6 +172,10 @@ def test_the_url_of_a_consul_is_accepted_without_its_last_slash(address: str, ke
         "http://consul.example.org:99999",
         "http://consul.example.org:port",
         "http://[consul.example.org",
+        "http://[::1]:8500",
+        f"{MINE}\n",
+        "http://a b:8500",
+        f"{MINE}?",
     ],
 )
 def test_what_is_no_url_of_a_consul_is_refused_with_an_example(address: str) -> None:

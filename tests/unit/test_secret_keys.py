@@ -136,6 +136,13 @@ def test_a_token_for_a_consul_of_the_users_is_accepted() -> None:
     assert found(CONSUL) == [], "not every Consul wants one"
 
 
+@pytest.mark.parametrize("token", ["", "two words", "t\r\nX-Other: y", "tökën"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(token: str) -> None:
+    wrong = found(CONSUL, consulToken=token)
+    assert keys(wrong) == ["consulToken"]
+    assert reason(wrong) == "must be of printable characters without spaces: others do not pass in a header"
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -145,6 +152,7 @@ def test_a_token_for_a_consul_of_the_users_is_accepted() -> None:
         {"consul": CONSUL["consul"]},
         {"lease": "consul"},
         {"lease": "consul", "consul": {"servers": 3}},
+        {"lease": "consul", "consul": {"address": None}},
         {"lease": "consul", "consul": "http://consul.example.org:8500"},
     ],
 )
