@@ -87,6 +87,12 @@ class Candidates:
         found: list[Any] = self._engine.containers.list(all=True, filters={"label": mine}, ignore_removed=True)
         return sorted((one for one in found if labels.MEMBER in one.labels), key=lambda one: one.labels[labels.MEMBER])
 
+    def states(self) -> dict[str, str]:
+        """Name → state of the candidates' containers, all at one moment."""
+        mine = [*self._labels, f"{labels.ROLE}=writer", labels.MEMBER]
+        listed: list[dict[str, Any]] = self._engine.api.containers(all=True, filters={"label": mine})
+        return {one["Names"][0].lstrip("/"): one["State"] for one in listed}
+
     def find_primary(self) -> Any | None:
         """The one that takes writes now, if there is one."""
         running = [one for one in self.members() if one.status == "running"]

@@ -17,6 +17,9 @@ KINDS: tuple[Kind, Kind] = ("ddl", "insert")
 _PATIENCE_SECONDS = 30
 """Longest wait for one answer."""
 
+_EXPECTED = (http.HTTPStatus.OK, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.SERVICE_UNAVAILABLE)
+"""Of other answers the text is of interest, too."""
+
 _NEXT_SECONDS = 2
 """After which the next write is sent, though the one before it is not answered."""
 
@@ -25,7 +28,8 @@ _READERS = 5
 
 
 def ask(port: int, path: str, query: str) -> tuple[str, str]:
-    """What came of one request to the ingress: the status, or the error met instead, and the text.
+    """What came of one request to the ingress: the status (with the text, where it is an odd one), or the error met
+    instead; and the text.
 
     "503 without Retry-After" where an ingress that sent nothing to a writer does not say when to try again.
     """
@@ -43,6 +47,8 @@ def _exchange(connection: http.client.HTTPConnection, path: str, query: str) -> 
     answer = connection.getresponse()
     text = answer.read().decode()
     outcome = str(answer.status)
+    if answer.status not in _EXPECTED:
+        outcome += f" {text[:200]}"
     if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE and answer.headers["Retry-After"] is None:
         outcome += " without Retry-After"
     return outcome, text

@@ -61,14 +61,32 @@ class Case:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round came to. Times are in seconds."""
+    """What one round came to."""
 
     event: Event
     ended: float
-    resumed: float | None
-    longest: float
-    in_all: float
+    pauses: dict[Kind, list[tuple[float, float]]]
+    """From when to when nothing of a kind was acknowledged."""
+
     failed_reads: int
+
+    @property
+    def resumed(self) -> float | None:
+        """Seconds after which writes of both kinds were acknowledged again, with the first pause."""
+        since = self.event.since
+        if since is None:
+            return None
+        return max(next((end - since for _, end in pauses if end > since), 0.0) for pauses in self.pauses.values())
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest pause."""
+        return max((end - begin for pauses in self.pauses.values() for begin, end in pauses), default=0.0)
+
+    @property
+    def in_all(self) -> float:
+        """Seconds of all pauses, of the kind that had to wait longer."""
+        return max(sum(end - begin for begin, end in pauses) for pauses in self.pauses.values())
 
 
 class Chaos:
@@ -148,7 +166,8 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench.failover", description=__doc__)
     parser.add_argument("--rounds", type=int, default=sys.maxsize, help="at most so many rounds of each case")
-    most: int = parser.parse_args().rounds
+    parser.add_argument("--case", default="", help="only cases that have this in their names")
+    wanted = parser.parse_args()
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
@@ -161,7 +180,7 @@ def main() -> int:
             console.print(f"bringing stack {_STACK} up …")
             stack.run("up")
             query = f"SELECT COUNT(*) AS n FROM {load_seattle(Client(stack.running())).table}"
-            return _measured(console, stack, query, most)
+            return _measured(console, stack, query, wanted)
         except KeyboardInterrupt:
             console.print("interrupted")
             return 130
@@ -170,7 +189,7 @@ def main() -> int:
             stack.run("destroy")
 
 
-def _measured(console: Console, stack: BenchStack, query: str, most: int) -> int:
+def _measured(console: Console, stack: BenchStack, query: str, wanted: argparse.Namespace) -> int:
     outcome, expected = ask(_PORT, "/q", query)
     if outcome != "200":
         sys.exit(f"the readers do not answer: {outcome}")
@@ -179,8 +198,10 @@ def _measured(console: Console, stack: BenchStack, query: str, most: int) -> int
     with Reads(_PORT, query, expected) as reads, writes:
         chaos = Chaos(stack, writes)
         for case in _cases(console, chaos):
+            if wanted.case not in case.label:
+                continue
             results[case.label] = []
-            number_of_rounds = min(case.rounds, most)
+            number_of_rounds = min(case.rounds, wanted.rounds)
             for number in range(number_of_rounds):
                 failed = reads.failed.total()
                 event = case.happens()
@@ -188,8 +209,8 @@ def _measured(console: Console, stack: BenchStack, query: str, most: int) -> int
                 result = _round(writes.acknowledged(), event, ended, reads.failed.total() - failed)
                 results[case.label].append(result)
                 console.print(
-                    f"{case.label}, {number + 1} of {number_of_rounds}: longest pause {result.longest:.1f} s, "
-                    f"failed reads {result.failed_reads}"
+                    f"{case.label}, {number + 1} of {number_of_rounds}: {_told(result)}; failed reads "
+                    f"{result.failed_reads}"
                 )
     console.print("looking for all that was acknowledged …")
     kept = writes.kept()
@@ -233,18 +254,32 @@ def _cases(console: Console, chaos: Chaos) -> Sequence[Case]:
 
 
 def _round(acknowledged: Sequence[Write], event: Event, ended: float, failed_reads: int) -> Round:
-    pauses = [_pauses([one.ended for one in acknowledged if one.kind == kind], event.began, ended) for kind in KINDS]
-    # Of the kind that had to wait longer.
-    longest = max((pause for both in pauses for pause in both), key=lambda pause: pause[1] - pause[0])
-    in_all = max(sum(end - begin for begin, end in one if end - begin > _PAUSE_SECONDS) for one in pauses)
-    resumed = None if event.since is None else max(longest[1] - event.since, 0.0)
-    return Round(event, ended, resumed, longest[1] - longest[0], in_all, failed_reads)
+    pauses: dict[Kind, list[tuple[float, float]]] = {
+        kind: _pauses([one.ended for one in acknowledged if one.kind == kind], event.began, ended) for kind in KINDS
+    }
+    return Round(event, ended, pauses, failed_reads)
 
 
 def _pauses(times: Sequence[float], began: float, ended: float) -> list[tuple[float, float]]:
-    """The times between one acknowledgement and the next, of those that ended after `began`, until `ended`."""
-    ordered = sorted(times)
-    return [(one, other) for one, other in itertools.pairwise(ordered) if other > began and one < ended]
+    """The silences between one acknowledgement and the next, of those that ended after `began`, until `ended`."""
+    return [
+        (one, other)
+        for one, other in itertools.pairwise(sorted(times))
+        if other > began and one < ended and other - one > _PAUSE_SECONDS
+    ]
+
+
+def _told(result: Round) -> str:
+    """The pauses of a round, from when to when after its beginning."""
+    began = result.event.began
+    return "; ".join(
+        f"{kind} paused "
+        + (
+            ", ".join(f"{end - begin:.1f} s ({begin - began:.1f} to {end - began:.1f})" for begin, end in pauses)
+            or "never"
+        )
+        for kind, pauses in result.pauses.items()
+    )
 
 
 def _missing(tables: Sequence[str]) -> list[str]:

@@ -197,27 +197,27 @@ def test_an_up_replaces_candidates_one_at_a_time(stack: Stack, candidates: Candi
             before = {container.id for container in stack.containers("writer")}
             stack.configure(**values)
             assert {"writer-0", "writer-1"} <= {name for name, step in stack.steps().items() if step == "replace"}
-            with fewest_running(candidates) as fewest:
+            with watched(candidates) as seen:
                 stack.up()
-            assert fewest() >= 1, "they were all away at one time"
+            assert [states for states in seen if "running" not in states.values()] == [], "all were away at one time"
             assert not before & {container.id for container in stack.containers("writer")}
     assert stack.steps() == {}
 
 
 @contextmanager
-def fewest_running(candidates: Candidates) -> Iterator[Callable[[], int]]:
-    """Counts candidates that run, until it is left; then the lowest number of all."""
-    seen: list[int] = []
+def watched(candidates: Candidates) -> Iterator[list[dict[str, str]]]:
+    """The candidates' states, time and again until it is left."""
+    seen: list[dict[str, str]] = []
     watching = [True]
 
     def watch() -> None:
         while watching:
-            seen.append(sum(container.status == "running" for container in candidates.members()))
+            seen.append(candidates.states())
 
     with ThreadPoolExecutor(1) as threads:
         done = threads.submit(watch)
         try:
-            yield lambda: min(seen)
+            yield seen
         finally:
             watching.clear()
         done.result()
