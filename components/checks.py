@@ -103,17 +103,21 @@ def _places(settings: Settings) -> dict[str, str]:
 def one_by_one(host: DockerHost, seen: pulumi.Output[Seen]) -> OneByOne:
     """How candidates are changed: none while the one before it, changed already, could not take over from it.
 
-    A candidate that is not there yet need not wait.
+    Where neither is there yet, as in a new stack, they need not wait for each other.
     """
 
     def gate(member: str, container: docker.Container, following: str) -> pulumi.Output[None]:
-        async def look(known: Sequence[Any]) -> None:
-            container_id, before = known
-            if not pulumi.runtime.is_dry_run() and following in _members(before):
+        async def look() -> None:
+            container_id, before = await container.id.future(), await seen.future()
+            if pulumi.runtime.is_dry_run() or not container_id or before is None:
+                return
+            if {member, following} & _members(before):
                 one = Member(member, container_id)
                 await asyncio.to_thread(_reported, partial(await_member, report=_tell), host, one)
 
-        return pulumi.Output.all(container.id, seen).apply(look)
+        # Not by `apply`: Pulumi would take that for a dependency of `following`'s inputs, and remove `following` before
+        # it replaces `member`. Then nobody could take over.
+        return pulumi.Output.from_input(look())
 
     return gate
 

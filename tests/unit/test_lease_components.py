@@ -231,8 +231,9 @@ def changed(there: Sequence[str], awaited: Any, *, preview: bool = False, record
     ("there", "waits"),
     [
         ([], []),
-        (["writer-0"], []),
-        (["writer-0", "writer-1"], ["writer-0"]),
+        # A second one is added only beside a first that works: else the change could not be taken back.
+        (["writer-0"], ["writer-0"]),
+        (["writer-0", "writer-1"], ["writer-0", "writer-1"]),
         (CANDIDATES, ["writer-0", "writer-1"]),
     ],
 )
