@@ -7,6 +7,7 @@ each beside the `up` of a program that declares nothing, then the memory of each
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from bench.stack import BenchStack, local_images
 from cluster.engine import Engine
+from components.checks import SETTLED_SECONDS
 from ops.running import ROOT, RunningStack, member_name, members
 
 _ROUNDS = 7
@@ -34,6 +36,8 @@ def main() -> int:
             console.print(f"bringing stack {_STACK} up …")
             times["up, nothing running"] = [ours.run("up")]
             empty.run("up")
+            console.print("waiting until the new stack has settled …")
+            time.sleep(SETTLED_SECONDS)
             for number in range(_ROUNDS):
                 console.print(f"round {number + 1} of {_ROUNDS} …")
                 for label, measured, command in (

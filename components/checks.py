@@ -28,7 +28,7 @@ from config.settings import MinioSettings, Settings
 
 _T = TypeVar("_T")
 
-_SETTLED_SECONDS = 60
+SETTLED_SECONDS = 30
 """Age of a configuration from which Docker's health checks of the ingress have surely judged it."""
 
 
@@ -169,7 +169,7 @@ def when_healthy(
             ingress=members[-1],
             fingerprint=fingerprint,
             is_new=not any(
-                one["Id"] == routes_id and time.time() - one["Created"] > _SETTLED_SECONDS for one in seen.containers
+                one["Id"] == routes_id and time.time() - one["Created"] > SETTLED_SECONDS for one in seen.containers
             ),
             running=RUNNING,
             refused=REFUSED,
