@@ -1,12 +1,14 @@
 """`make docs`: writes the config reference of README.md, made from the settings' own descriptions."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
+from config.durations import shown
 from config.model import model_of
 from config.secret_keys import SECRET_KEYS
 from config.settings import Settings
@@ -46,7 +48,13 @@ def _values(field: FieldInfo) -> str:
         *options,
         *(inner for option in options for inner in get_args(option) if isinstance(inner, type)),
     }
-    for kind, name in ((ByteSize, "size"), (bool, "true, false"), (int, "whole number"), (float, "number")):
+    for kind, name in (
+        (ByteSize, "size"),
+        (timedelta, "time"),
+        (bool, "true, false"),
+        (int, "whole number"),
+        (float, "number"),
+    ):
         if kind in kinds:
             return name
     return "text"
@@ -60,6 +68,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, ByteSize):
         return f"`{whole_mib(value)}MiB`"
+    if isinstance(value, timedelta):
+        return f"`{shown(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
