@@ -28,6 +28,8 @@ from config.settings import MinioSettings, Settings
 
 _T = TypeVar("_T")
 
+_HOLDER = "ingress-certificate"
+
 SETTLED_SECONDS = 30
 """Age of a configuration from which Docker's health checks of the ingress have surely judged it."""
 
@@ -127,6 +129,12 @@ def _members(seen: Seen) -> set[str]:
     return members_of(seen, pulumi.get_project(), pulumi.get_stack())
 
 
+def _settled(ids: set[str], seen: Seen) -> bool:
+    """Whether all of these containers were there for a while."""
+    created = {one["Id"]: one["Created"] for one in seen.containers if one["Id"] in ids}
+    return created.keys() == ids and all(time.time() - then > SETTLED_SECONDS for then in created.values())
+
+
 def when_healthy(
     host: DockerHost,
     seen: pulumi.Output[Seen],
@@ -146,7 +154,7 @@ def when_healthy(
         *((f"consul-{index}", server) for index, server in enumerate(consul.containers if consul is not None else [])),
         *((f"writer-{index}", container) for index, container in enumerate(writer.containers)),
         *((f"reader-{index}", container) for index, container in enumerate(readers.containers)),
-        *(("ingress-certificate", holder) for holder in (ingress.holder,) if holder is not None),
+        *((_HOLDER, holder) for holder in (ingress.holder,) if holder is not None),
         ("ingress", ingress.container),
     ]
 
@@ -168,9 +176,9 @@ def when_healthy(
         configuration = Configuration(
             ingress=members[-1],
             fingerprint=fingerprint,
-            is_new=not any(
-                one["Id"] == routes_id and time.time() - one["Created"] > SETTLED_SECONDS for one in seen.containers
-            ),
+            # The routes are in one container, the certificate in another.
+            # The routes are in one container, the certificate in another.
+            is_new=not _settled({routes_id, *(one.container_id for one in members if one.name == _HOLDER)}, seen),
             running=RUNNING,
             refused=REFUSED,
         )
