@@ -111,6 +111,16 @@ def await_member(host: DockerHost, member: Member, *, report: Callable[[str], No
             _await_one(engine, member, Patience())
 
 
+def first_that(host: DockerHost, command: str, members: Sequence[Member]) -> Member | None:
+    """The first of `members` in which a shell command succeeds; None where it does in none."""
+    with Engine(host) as engine:
+        for member in members:
+            answer = engine.run(member.container_id, ["/bin/sh", "-c", command])
+            if answer is not None and answer[0] == 0:
+                return member
+    return None
+
+
 def _waiting(member: Member) -> str:
     return f"waiting for {member.name} to be healthy"
 

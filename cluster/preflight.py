@@ -124,10 +124,10 @@ def judge(seen: Seen, claim: Claim) -> None:
         raise ClusterError("\n".join([*problems, "Nothing was changed; what runs keeps running."]))
 
 
-def members_of(seen: Seen, project: str, stack: str) -> set[str]:
-    """The members of a stack that have a container on the host, running or not."""
+def members_of(seen: Seen, project: str, stack: str) -> dict[str, str]:
+    """The members of a stack that have a container on the host, running or not: name → id of the container."""
     return {
-        container["Labels"][MEMBER]
+        container["Labels"][MEMBER]: container["Id"]
         for container in seen.containers
         if _stack_of(container) == (project, stack) and MEMBER in container["Labels"]
     }

@@ -11,17 +11,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pulumi
-import pulumi_docker as docker
 
 from cluster.engine import ClusterError, DockerHost
-from cluster.health import Configuration, Member, Route, await_healthy, await_member
-from cluster.preflight import Claim, Seen, judge, look, members_of
+from cluster.health import Configuration, Member, Route, await_healthy
+from cluster.preflight import Claim, Seen, judge, look
 from components.consul import Consul
 from components.container import fixed_name
 from components.ingress import Ingress
 from components.object_store import ObjectStore
 from components.seafowl_reader_pool import SeafowlReaderPool
-from components.seafowl_writer import OneByOne, SeafowlWriter
+from components.seafowl_writer import SeafowlWriter
 from config.ingress_start import REFUSED
 from config.nginx import RUNNING, answering
 from config.settings import MinioSettings, Settings
@@ -39,7 +38,7 @@ def first_look(host: DockerHost) -> pulumi.Output[Seen]:
 
     async def looked() -> Seen:
         # In a thread, and before anything else is known: it overlaps with the start of the provider.
-        return await asyncio.to_thread(_reported, look, host)
+        return await asyncio.to_thread(reported, look, host)
 
     return pulumi.Output.from_input(looked())
 
@@ -77,7 +76,7 @@ def deployment_id(seen: pulumi.Output[Seen], settings: Settings) -> pulumi.Outpu
             places=now,
             places_before=before,
         )
-        _reported(judge, what_was_seen, claim)
+        reported(judge, what_was_seen, claim)
         return deployment
 
     return pulumi.Output.all(stash.output, seen, places, kept.output).apply(checked)
@@ -100,33 +99,6 @@ def _places(settings: Settings) -> dict[str, str]:
         place = f"MinIO, volume {minio.volume or fixed_name('object-store')}"
         bucket = minio.bucket
     return {"table data": place, "bucket": bucket, "catalog": f"volume {fixed_name('writer-0-catalog')}"}
-
-
-def one_by_one(host: DockerHost, seen: pulumi.Output[Seen]) -> OneByOne:
-    """How candidates are changed: none while the one before it, changed already, could not take over from it.
-
-    Where neither is there yet, as in a new stack, they need not wait for each other.
-    """
-
-    def gate(member: str, container: docker.Container, following: str) -> pulumi.Output[None]:
-        async def look() -> None:
-            container_id, before = await container.id.future(), await seen.future()
-            if pulumi.runtime.is_dry_run() or not container_id or before is None:
-                return
-            if {member, following} & _members(before):
-                one = Member(member, container_id)
-                await asyncio.to_thread(_reported, partial(await_member, report=_tell), host, one)
-
-        # Not by `apply`: Pulumi would take that for a dependency of `following`'s inputs, and remove `following` before
-        # it replaces `member`. Then nobody could take over.
-        return pulumi.Output.from_input(look())
-
-    return gate
-
-
-def _members(seen: Seen) -> set[str]:
-    """The members of this stack that are there."""
-    return members_of(seen, pulumi.get_project(), pulumi.get_stack())
 
 
 def _settled(ids: set[str], seen: Seen) -> bool:
@@ -177,21 +149,21 @@ def when_healthy(
             ingress=members[-1],
             fingerprint=fingerprint,
             # The routes are in one container, the certificate in another.
-            # The routes are in one container, the certificate in another.
             is_new=not _settled({routes_id, *(one.container_id for one in members if one.name == _HOLDER)}, seen),
             running=RUNNING,
             refused=REFUSED,
         )
-        await asyncio.to_thread(_reported, partial(await_healthy, report=_tell), host, members, routes, configuration)
+        await asyncio.to_thread(reported, partial(await_healthy, report=tell), host, members, routes, configuration)
 
     return pulumi.Output.all(ingress.routes.id, ingress.fingerprint, seen, *(part.id for _, part in parts)).apply(look)
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """Show `text` while pulumi works."""
     pulumi.log.info(text, ephemeral=True)
 
 
-def _reported(call: Callable[..., _T], *arguments: Any) -> _T:
+def reported(call: Callable[..., _T], *arguments: Any) -> _T:
     """What `call` returns; its `ClusterError` as the one error that pulumi prints without a traceback."""
     try:
         return call(*arguments)

@@ -38,12 +38,12 @@ def _serves(port: int) -> str:
 
 # No pipe: its shell may end before its programs do, and LiteFS, the container's first process, reaps no orphans.
 _INFO = f'expr "$(curl --fail --silent http://$HOSTNAME.${REPLICATION_NETWORK_ENV}:{LITEFS_PORT}/info)"'
-_IS_PRIMARY = f"{_INFO} : '.*\"isPrimary\": *true' >/dev/null"
+IS_PRIMARY = f"{_INFO} : '.*\"isPrimary\": *true' >/dev/null"
 # A node that is not connected names no primary. (It also reports a lag of 0, which proves nothing.)
 _FOLLOWS = f'{_INFO} : \'.*"hostname": *"[^"]\' >/dev/null'
 
 HEALTHY: dict[NodeRole, str] = {
-    "writer": f"{_serves(SEAFOWL_PORT)} && {_IS_PRIMARY}",
+    "writer": f"{_serves(SEAFOWL_PORT)} && {IS_PRIMARY}",
     "reader": f"{_serves(SEAFOWL_PORT)} && {_FOLLOWS}",
 }
 """Shell command that succeeds while the node serves, and is the primary or follows one."""
@@ -52,7 +52,7 @@ HEALTHY: dict[NodeRole, str] = {
 def candidate_healthy(standby_reads: bool) -> str:
     """The same for a candidate: as the primary it takes writes, else it follows the one that does."""
     standby = f"{_FOLLOWS} && {_serves(SEAFOWL_PORT)}" if standby_reads else _FOLLOWS
-    return f"if {_IS_PRIMARY}; then {_serves(WRITE_PORT)}; else {standby}; fi"
+    return f"if {IS_PRIMARY}; then {_serves(WRITE_PORT)}; else {standby}; fi"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """SeafowlWriter: the node that writes, LiteFS's primary, with the catalog in a volume of its own; or its candidates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pulumi
 import pulumi_docker as docker
@@ -9,8 +9,8 @@ from components.container import data_volume, fixed_name
 from components.seafowl_node import NodeArgs, NodePlace, node_container
 from config.layout import CANDIDATES_ALIAS, LITEFS_DATA_DIR, READERS_ALIAS, WRITERS_ALIAS
 
-OneByOne = Callable[[str, docker.Container, str], pulumi.Output[None]]
-"""Given a candidate's name, its container and the next candidate's name: resolves when the next one may be changed."""
+Gate = Callable[[str, Mapping[str, docker.Container]], pulumi.Output[None]]
+"""Given a candidate's name and, by name, all that there will be: resolves when that one may be changed."""
 
 
 class SeafowlWriter(pulumi.ComponentResource):
@@ -28,20 +28,22 @@ class SeafowlWriter(pulumi.ComponentResource):
         args: NodeArgs,
         *,
         after: Sequence[docker.Container],
-        one_by_one: OneByOne,
+        gate: Gate,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("seafowl:index:SeafowlWriter", name, None, opts)
         self.containers, self.catalogs = [], []
+        candidates: dict[str, docker.Container] = {}
         for index in range(args.settings.writer_candidates if args.lease is not None else 1):
             member = f"{name}-{index}"
-            gate = one_by_one(f"{name}-{index - 1}", self.containers[-1], member) if self.containers else None
-            self._node(member, args, after, gate)
+            its_turn = gate(member, candidates) if args.lease is not None else None
+            candidates[member] = self._node(member, args, after, its_turn)
+        self.containers = list(candidates.values())
         self.register_outputs({"containerNames": [container.name for container in self.containers]})
 
     def _node(
         self, member: str, args: NodeArgs, after: Sequence[docker.Container], gate: pulumi.Output[None] | None
-    ) -> None:
+    ) -> docker.Container:
         catalog = data_volume(
             f"{member}-catalog",
             physical_name=fixed_name(f"{member}-catalog"),
@@ -63,8 +65,7 @@ class SeafowlWriter(pulumi.ComponentResource):
             parent=self,
             # Two writers must never open one catalog, so the old one goes first: writes pause, reads do not.
             delete_before_replace=True,
-            # One candidate after the other, so that there is always one to hand the lease to.
-            depends_on=[*after, *self.containers],
+            depends_on=[*after],
         )
-        self.containers.append(node_container(member, args, place, opts))
         self.catalogs.append(catalog)
+        return node_container(member, args, place, opts)

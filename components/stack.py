@@ -5,7 +5,7 @@ import pulumi_docker as docker
 
 from cluster.labels import DEPLOYMENT
 from components.access_tokens import access_tokens
-from components.checks import deployment_id, first_look, one_by_one, when_healthy
+from components.checks import deployment_id, first_look, when_healthy
 from components.consul import Consul, ConsulArgs
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
@@ -13,6 +13,7 @@ from components.object_store import ObjectStore, ObjectStoreArgs
 from components.seafowl_node import NodeArgs
 from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
+from components.turns import Turns
 from config.litefs import ConsulLease
 from config.settings import Settings
 from config.stack_config import StackConfig
@@ -54,7 +55,7 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
     )
     servers = [] if consul is None else consul.containers
     writer = SeafowlWriter(
-        "writer", node, after=[*object_store.containers, *servers], one_by_one=one_by_one(config.docker, seen)
+        "writer", node, after=[*object_store.containers, *servers], gate=Turns(config.docker, seen).gate
     )
     readers = SeafowlReaderPool("reader", ReaderPoolArgs(node=node, writer=writer))
     ingress = Ingress(

@@ -193,7 +193,7 @@ def test_an_up_replaces_candidates_one_at_a_time(stack: Stack, candidates: Candi
             {"resources": {"writer": {"memory": "1GiB"}}, "standbyReads": True},
             {"resources": None, "standbyReads": None},
         ):
-            candidates.settled_primary()
+            primary = member(candidates.settled_primary())
             before = {container.id for container in stack.containers("writer")}
             stack.configure(**values)
             assert {"writer-0", "writer-1"} <= {name for name, step in stack.steps().items() if step == "replace"}
@@ -201,6 +201,7 @@ def test_an_up_replaces_candidates_one_at_a_time(stack: Stack, candidates: Candi
                 stack.up()
             assert [states for states in seen if "running" not in states.values()] == [], "all were away at one time"
             assert not before & {container.id for container in stack.containers("writer")}
+            assert member(candidates.settled_primary()) != primary, "it was changed last, so writes paused once"
     assert stack.steps() == {}
 
 

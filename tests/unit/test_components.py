@@ -143,7 +143,7 @@ def _cluster(name: str) -> None:
         replication_network=back.name,
     )
     writer = SeafowlWriter(
-        f"{name}-writer", node, after=store.containers, one_by_one=lambda *_: pulumi.Output.from_input(None)
+        f"{name}-writer", node, after=store.containers, gate=lambda *_: pulumi.Output.from_input(None)
     )
     readers = SeafowlReaderPool(f"{name}-reader", ReaderPoolArgs(node=node, writer=writer))
     Ingress(

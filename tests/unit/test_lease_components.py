@@ -7,21 +7,17 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import pulumi
 import pytest
 import yaml
 from supervisor.seafowl_process import reader_environment
 
-from cluster.engine import ClusterError, DockerHost
 from cluster.health import Member, Route
-from cluster.preflight import Claim, Seen
+from cluster.preflight import Claim
 from components.seafowl_node import HEALTHY, candidate_healthy
 from config.consul import HEALTHY as CONSUL_HEALTHY
 from config.nginx import answering
 from tests.unit.pulumi_mocks import (
-    DOCKER,
     STACK,
     Declared,
     Record,
@@ -194,8 +190,8 @@ def test_the_data_of_every_candidate_and_server_is_kept_where_it_is_asked_for(el
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_a_candidate_is_changed_after_those_before_it_and_after_what_it_needs(elected: Record, index: int) -> None:
-    assert after(elected, CANDIDATES[index]) == {"object-store", *SERVERS, *CANDIDATES[:index]}
+def test_a_candidate_is_made_after_what_it_needs(elected: Record, index: int) -> None:
+    assert after(elected, CANDIDATES[index]) == {"object-store", *SERVERS}, "their turns among each other change"
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
@@ -215,56 +211,6 @@ def test_readers_and_the_ingress_come_after_every_candidate(elected: Record) -> 
 def test_nothing_is_made_before_its_deployment_is_known_to_be_the_only_one(elected: Record, part: str) -> None:
     assert "Stash deployment" in part_of(elected, part).dependencies
     assert docker_labels(part_of(elected, part))["org.seafowl.member"] == part
-
-
-def changed(there: Sequence[str], awaited: Any, *, preview: bool = False, record: Record | None = None) -> Record:
-    """Declare the stack on a host that has the members `there`; `awaited` is called for whom is waited for."""
-    labels = {"org.seafowl.project": "seafowl", "org.seafowl.stack": "dev"}
-    containers = [{"Id": name, "Created": 0, "Labels": {**labels, "org.seafowl.member": name}} for name in there]
-    with patch("components.checks.await_member", awaited):
-        return declare_stack(
-            CONFIG, look=lambda *_: Seen("engine", 2, containers, here=False), preview=preview, record=record
-        )
-
-
-@pytest.mark.parametrize(
-    ("there", "waits"),
-    [
-        ([], []),
-        # A second one is added only beside a first that works: else the change could not be taken back.
-        (["writer-0"], ["writer-0"]),
-        (["writer-0", "writer-1"], ["writer-0", "writer-1"]),
-        (CANDIDATES, ["writer-0", "writer-1"]),
-    ],
-)
-def test_a_candidate_that_is_there_is_changed_only_when_the_one_before_it_could_take_over(
-    there: list[str], waits: list[str]
-) -> None:
-    asked: list[tuple[DockerHost, Member]] = []
-
-    def await_member(host: DockerHost, member: Member, **_: object) -> None:
-        asked.append((host, member))
-
-    changed(there, await_member)
-    assert sorted(asked, key=str) == [(DOCKER, Member(name, f"{name}-id")) for name in waits]
-
-
-def test_a_candidate_that_could_not_take_over_keeps_the_next_one_as_it_is() -> None:
-    def await_member(_host: object, member: Member, **_: object) -> None:
-        raise ClusterError(f"{member.name} is not healthy: it is exited")
-
-    record = Record()
-    with pytest.raises(pulumi.RunError, match="writer-0 is not healthy: it is exited"):
-        changed(CANDIDATES, await_member, record=record)
-    assert "Container writer-0" in record.labels
-    assert not {"Container writer-1", "Container writer-2", *(f"Container {r}" for r in READERS)} & record.labels
-
-
-def test_a_preview_waits_for_no_candidate() -> None:
-    def await_member(*_: object, **__: object) -> None:
-        raise AssertionError("a preview has no containers")
-
-    assert "Container writer-2" in changed(CANDIDATES, await_member, preview=True).labels
 
 
 # Networks

@@ -237,7 +237,7 @@ def test_an_engine_that_listens_is_reached(tmp_path: Path, taken: int) -> None:
 
 
 def member(name: str, deployment: str, stack: dict[str, str] = MINE) -> dict[str, Any]:
-    return {"Names": [f"/{name}"], "Labels": {**stack, "org.seafowl.deployment": deployment}}
+    return {"Id": name, "Names": [f"/{name}"], "Labels": {**stack, "org.seafowl.deployment": deployment}}
 
 
 def test_containers_of_this_deployment_and_of_other_stacks_are_no_strangers(engine: FakeEngine, free: int) -> None:
@@ -281,7 +281,7 @@ def refused(claimed: Claim) -> str:
 def test_the_members_of_a_stack_are_told_by_their_labels(engine: FakeEngine) -> None:
     engine.listed = [part("writer-0"), part("writer-1", THEIRS), member("old", "mine"), {**published(1), "Labels": {}}]
     engine.listed.append({**published(1), "Labels": None})
-    assert members_of(look(FAR), "seafowl", "dev") == {"writer-0"}
+    assert members_of(look(FAR), "seafowl", "dev") == {"writer-0": engine.listed[0]["Id"]}
 
 
 def test_a_lease_that_becomes_static_while_another_candidate_is_there_is_refused_with_the_way(
