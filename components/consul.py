@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, container, data_volume, fixed_name
+from components.container import Attachment, ContainerSpec, container, data_volume, fixed_name, part_image
 from config.consul import HEALTHY, consul_command, server_name
 from config.layout import CONSUL_ALIAS, CONSUL_DATA_DIR, CONSUL_PORT
 from config.lease_settings import ConsulSettings
@@ -39,9 +39,7 @@ class Consul(pulumi.ComponentResource):
         self.url = args.settings.address or f"http://{CONSUL_ALIAS}:{CONSUL_PORT}"
         self.containers = []
         if args.settings.address is None:
-            image = docker.RemoteImage(
-                f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
-            )
+            image = part_image(name, args.image, self)
             for index in range(args.settings.servers):
                 self.containers.append(self._server(index, args, image.image_id))
         self.register_outputs({"url": self.url})

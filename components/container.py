@@ -74,6 +74,12 @@ def scratch_volume(
     )
 
 
+def part_image(part: str, reference: str, parent: pulumi.Resource) -> docker.RemoteImage:
+    """The image of a part that runs as it is published. It stays on the host when the stack goes: others may use it."""
+    opts = pulumi.ResourceOptions(parent=parent)
+    return docker.RemoteImage(f"{part}-image", name=reference, keep_locally=True, opts=opts)
+
+
 def carrier(
     name: str,
     *,

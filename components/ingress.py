@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, carrier, container, scratch_volume
+from components.container import Attachment, ContainerSpec, carrier, container, part_image, scratch_volume
 from components.credentials import self_signed_certificate
 from components.seafowl_reader_pool import SeafowlReaderPool
 from components.seafowl_writer import SeafowlWriter
@@ -72,9 +72,7 @@ class Ingress(pulumi.ComponentResource):
     def __init__(self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("seafowl:index:Ingress", name, None, opts)
         settings = args.settings
-        image = docker.RemoteImage(
-            f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
-        )
+        image = part_image(name, args.image, self)
         conf = render_nginx_conf(settings, args.access, args.lease)
         config = scratch_volume(f"{name}-config", role="ingress", deployment=args.deployment, parent=self)
         self.routes = carrier(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.container import Attachment, ContainerSpec, container, data_volume, fixed_name
+from components.container import Attachment, ContainerSpec, container, data_volume, fixed_name, part_image
 from components.credentials import generated_passwords
 from config.layout import MINIO_DATA_DIR, MINIO_START, OBJECT_STORE_ALIAS, OBJECT_STORE_PORT
 from config.minio import HEALTHY, READER_USER, ROOT_USER, WRITER_USER, render_minio_start
@@ -73,9 +73,7 @@ class ObjectStore(pulumi.ComponentResource):
             minio.password_generation,
             parent=self,
         )
-        image = docker.RemoteImage(
-            f"{name}-image", name=args.image, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
-        )
+        image = part_image(name, args.image, self)
         volume = data_volume(
             f"{name}-data",
             physical_name=minio.volume or fixed_name(name),
