@@ -38,7 +38,7 @@ unit: ## tests that need nothing but Python (seconds)
 	@.venv/bin/python -m pytest tests/unit --numprocesses 2
 
 e2e: setup ## tests with the real engine and real containers (minutes)
-	@$(ENV); python -m pytest tests/e2e
+	@$(ENV); python -m pytest tests/e2e --numprocesses 2 --dist loadfile
 
 bench-engine: setup ## what the engine takes: the figures of the README
 	@$(ENV); python -m bench.engine
