@@ -193,6 +193,26 @@ setup_wrk() {
     fail "apt-get could not install wrk: see $local_dir/apt.log"
 }
 
+# What the benchmark compares with: the docker client's own Compose, a release, or the kit's, in this order.
+setup_compose() {
+  local chosen=$local_dir/compose release=https://github.com/docker/compose/releases/download version
+  if [ -s "$chosen" ] && [ -x "$(<"$chosen")" ]; then return; fi
+  rm -f "$chosen"
+  if docker compose version --short 2>/dev/null | grep -q '^v\{0,1\}[2-9]'; then return; fi
+  version=$(sed -n 's/^.*docker\/compose\/v2 \(v[^ ]*\).*/\1/p' airgap/go/compose/go.mod)
+  if curl --fail --silent --location --connect-timeout 5 --output "$local_dir/docker-compose" \
+    "$release/$version/docker-compose-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)"; then
+    say "using the release of Docker Compose $version"
+    chmod +x "$local_dir/docker-compose"
+    printf '%s' "$local_dir/docker-compose" >"$chosen"
+    return
+  fi
+  rm -f "$local_dir/docker-compose"
+  say "Docker Compose is not installed and its releases cannot be reached: using the air-gapped kit's"
+  airgap/kit compose >"$chosen.new"
+  mv "$chosen.new" "$chosen"
+}
+
 use_docker_host
 if [ $# = 0 ]; then set -- docker python toolchain images stack; fi
 for step in "$@"; do "setup_$step"; done

@@ -97,6 +97,25 @@ recipe_consul() {
   [[ $("$1/consul" version) == "Consul v${part_version[consul]}"* ]]
 }
 
+# Docker Compose: no part of the toolchain. The benchmark alone asks for it, where the docker client has none.
+part_version[compose]=$(required_version compose github.com/docker/compose/v2)
+part_time[compose]="about 3 min"
+part_help[compose]=$go_help
+inputs_compose() { go_sums compose; }
+prepare_compose() { need_go; }
+recipe_compose() {
+  local module=github.com/docker/compose/v2 version=v${part_version[compose]}
+  export CGO_ENABLED=0
+  go_build compose "$module/cmd" "-X $module/internal.Version=$version" "$1/docker-compose"
+  [[ $("$1/docker-compose" version --short) == "${version#v}" ]]
+}
+
+# make_compose: builds Docker Compose, and prints the path of its program.
+make_compose() {
+  need_part compose
+  printf '%s\n' "${part_dir[compose]}/docker-compose"
+}
+
 # Go itself, for machines without it, or with one that is older than the modules ask for.
 part_version[go]=1.26.6
 part_time[go]="about 1 min"
