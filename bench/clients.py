@@ -27,13 +27,13 @@ _READERS = 5
 """Connections that reads come over: one that waits does not hold the others up."""
 
 
-def ask(port: int, path: str, query: str) -> tuple[str, str]:
-    """What came of one request to the ingress: the status (with the text, where it is an odd one), or the error met
-    instead; and the text.
+def ask(port: int, path: str, query: str, host: str = "127.0.0.1") -> tuple[str, str]:
+    """What came of one request to the ingress, or to a node: the status (with the text, where it is an odd one), or the
+    error met instead; and the text.
 
     "503 without Retry-After" where an ingress that sent nothing to a writer does not say when to try again.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
     try:
         return _exchange(connection, path, query)
     except (OSError, http.client.HTTPException) as error:
@@ -203,6 +203,8 @@ class Reads:
     per_second: float = 50
     count: int = 0
     failed: Counter[str] = field(default_factory=Counter[str])
+    slowest: float = 0
+    """Seconds of the answer that was waited for longest."""
 
     def __post_init__(self) -> None:
         self._end = threading.Event()
@@ -225,6 +227,7 @@ class Reads:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_SECONDS)
         due = time.monotonic()
         while not self._end.is_set():
+            sent = time.monotonic()
             try:
                 outcome, text = _exchange(connection, "/q", self.query)
                 if outcome == "200" and text != self.expected:
@@ -234,6 +237,7 @@ class Reads:
                 connection.close()
             with self._lock:
                 self.count += 1
+                self.slowest = max(self.slowest, time.monotonic() - sent)
                 if outcome != "200":
                     self.failed[outcome] += 1
             due = max(due + _READERS / self.per_second, time.monotonic())

@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench.commands import Command
 from cluster.engine import docker_host
 from ops.running import ROOT, RunningStack
 
@@ -32,7 +30,6 @@ class BenchStack:
         (folder / "state").mkdir(parents=True)
         self._config = folder / f"Pulumi.{name}.yaml"
         self._environment = {
-            **os.environ,
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of a benchmark",
             "PULUMI_CONFIG_PASSPHRASE_FILE": "",
@@ -49,10 +46,14 @@ class BenchStack:
 
     def run(self, command: str) -> float:
         """Seconds that `up`, `preview` or `destroy` took. Ends the program where it fails."""
+        with self.start(command) as running:
+            running.finish()
+            return running.seconds
+
+    def start(self, command: str) -> Command:
+        """The same, while it runs."""
         flags = [] if command == "preview" else ["--yes", "--skip-preview"]
-        began = time.monotonic()
-        self._call(command, *flags, "--config-file", str(self._config))
-        return time.monotonic() - began
+        return self._pulumi(command, *flags, "--config-file", str(self._config))
 
     def running(self) -> RunningStack:
         """The stack as it runs now."""
@@ -60,14 +61,8 @@ class BenchStack:
         return RunningStack(project=_PROJECT, name=self.name, outputs=outputs, docker=docker_host(None, None))
 
     def _call(self, *arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603
-            ["pulumi", *arguments, "--non-interactive"],  # noqa: S607
-            cwd=self._program,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            sys.exit(f"pulumi {arguments[0]} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        with self._pulumi(*arguments) as command:
+            return command.finish()
+
+    def _pulumi(self, *arguments: str) -> Command:
+        return Command(["pulumi", *arguments, "--non-interactive"], self._program, self._environment)

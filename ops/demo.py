@@ -4,6 +4,7 @@ The data set is the weather of Cambridge, which the writer fetches itself, where
 Seattle, a CSV that the PyPI package vega_datasets ships, which is uploaded. Running it again replaces the table.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def load_seattle(client: Client) -> Loaded:
     )
 
 
+@functools.cache
 def _seattle_csv() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(  # noqa: S603

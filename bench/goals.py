@@ -1,0 +1,116 @@
+"""What our side's figures were to be. A goal whose figures were not measured is left out."""
+
+from collections.abc import Iterator, Sequence
+
+from bench.figures import Figure, Goal, found
+from bench.measures import changes, engine, start
+
+SEAFOWL, PROVIDER = "Seafowl", "Docker provider"
+
+_UP_SECONDS = 7
+_ONE_READER_SECONDS = 3
+_TRAFFIC_SECONDS = 3
+_NO_OP_FACTOR = 3
+_NO_OP_READERS = 50
+_PER_READER_MS = 40
+_LINEAR_FACTOR = 1.5
+"""How much more a reader may cost among many than among few, where the growth is to be called linear."""
+
+_REPLICATION_MS = 60
+
+
+def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tuple[Goal, ...]:
+    """The goals of a topic, by its figures; `stand_ins` are the parts of the run that were not the originals."""
+    of_topic = {
+        "start": _start,
+        "scaling": _scaling,
+        "rolling": _failed,
+        "reads": _failed,
+        "replication": _replication,
+        "engine": _engine,
+    }
+    found_goals = of_topic[topic](figures) if topic in of_topic else iter(())
+    return tuple(
+        goal.model_copy(update={"stand_ins": tuple(name for name in goal.stand_ins if name in stand_ins)})
+        for goal in found_goals
+    )
+
+
+def _start(figures: Sequence[Figure]) -> Iterator[Goal]:
+    command, empty = found(figures, start.COMMAND), found(figures, engine.EMPTY_UP, "empty")
+    if command and empty:
+        yield _at_most(
+            "from nothing to healthy", command.median, empty.median + _UP_SECONDS,
+            f"an empty program's up ({empty.median:.2f} s) + {_UP_SECONDS} s", "s", SEAFOWL, PROVIDER,
+        )  # fmt: skip
+
+
+def _scaling(figures: Sequence[Figure]) -> Iterator[Goal]:
+    label = changes.ONE_MORE
+    command, traffic = (found(figures, name(label)) for name in (changes.command_seconds, changes.traffic_seconds))
+    empty = found(figures, engine.EMPTY_UP, "empty")
+    if command and empty:
+        yield _at_most(
+            "one reader more: the up", command.median, empty.median + _ONE_READER_SECONDS,
+            f"an empty program's up ({empty.median:.2f} s) + {_ONE_READER_SECONDS} s", "s", SEAFOWL, PROVIDER,
+        )  # fmt: skip
+    if command and traffic:
+        late = max(0.0, *(one - other for one, other in zip(traffic.values, command.values, strict=True)))
+        yield _at_most(
+            "one reader more: its first answer after the up, at most", late, _TRAFFIC_SECONDS,
+            f"{_TRAFFIC_SECONDS} s", "s", SEAFOWL, PROVIDER,
+        )  # fmt: skip
+    yield from _failed(figures)
+
+
+def _failed(figures: Sequence[Figure]) -> Iterator[Goal]:
+    for figure in figures:
+        if figure.side == "ours" and figure.unit == "requests":
+            failed = sum(figure.values)
+            yield Goal(
+                what=figure.what, wanted="0", measured=f"{failed:.0f}", met=not failed, stand_ins=(SEAFOWL, PROVIDER)
+            )
+
+
+def _replication(figures: Sequence[Figure]) -> Iterator[Goal]:
+    for figure in figures:
+        if figure.side == "ours" and figure.what.endswith(", p99"):
+            yield _at_most(figure.what, figure.median, _REPLICATION_MS, f"under {_REPLICATION_MS} ms", "ms", SEAFOWL)
+
+
+def _engine(figures: Sequence[Figure]) -> Iterator[Goal]:
+    empty, many = found(figures, engine.EMPTY_UP, "empty"), found(figures, engine.no_op_up(_NO_OP_READERS))
+    if empty and many:
+        yield _at_most(
+            many.what, many.median / empty.median, _NO_OP_FACTOR,
+            f"{_NO_OP_FACTOR} × of an empty program's up", "×", PROVIDER,
+        )  # fmt: skip
+    few_ups = [(count, up.median) for count in engine.ALL if (up := found(figures, engine.no_op_up(count)))]
+    if len(few_ups) > 1:
+        growth = per_reader_ms(*few_ups[0], *few_ups[-1])
+        what = f"up without a change, each reader more ({few_ups[0][0]} to {few_ups[-1][0]})"
+        yield _at_most(what, growth, _PER_READER_MS, f"under {_PER_READER_MS} ms", "ms", PROVIDER)
+    previews = [(count, one.median) for count in engine.ALL if (one := found(figures, engine.preview(count)))]
+    if len(previews) > 1:
+        growth = per_reader_ms(*previews[0], *previews[-1])
+        what = f"preview, each reader more ({previews[0][0]} to {previews[-1][0]})"
+        yield _at_most(what, growth, _PER_READER_MS, f"under {_PER_READER_MS} ms", "ms", PROVIDER)
+    if len(previews) > 2:  # noqa: PLR2004 (two slopes need three points)
+        before, after = per_reader_ms(*previews[-3], *previews[-2]), per_reader_ms(*previews[-2], *previews[-1])
+        yield Goal(
+            what=f"preview grows linearly: each reader from {previews[-3][0]} to {previews[-2][0]}, "
+            f"then to {previews[-1][0]}",
+            wanted=f"at most {_LINEAR_FACTOR} × as much",
+            measured=f"{before:.0f} ms, then {after:.0f} ms",
+            met=after <= _LINEAR_FACTOR * before,
+            stand_ins=(PROVIDER,),
+        )
+
+
+def per_reader_ms(few: int, at_few: float, many: int, at_many: float) -> float:
+    """What each reader more costs, in milliseconds, by two times in seconds."""
+    return (at_many - at_few) / (many - few) * 1000
+
+
+def _at_most(what: str, measured: float, limit: float, wanted: str, unit: str, *originals: str) -> Goal:
+    return Goal(what=what, wanted=wanted, measured=f"{measured:.2f} {unit}", met=measured <= limit, stand_ins=originals)

@@ -1,0 +1,101 @@
+"""From the acknowledgement of a CREATE TABLE to every reader's seeing it; and how fast one client writes."""
+
+import http.client
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from bench.deployments import Deployment
+from bench.figures import Record
+from config.layout import SEAFOWL_PORT
+
+_PATIENCE_SECONDS = 30
+_POLL_SECONDS = 0.001
+_names = itertools.count()
+
+
+class Connection:
+    """One connection to a node that stays open: what it takes to connect is not what is measured."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._http = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
+
+    def status(self, path: str, query: str) -> int:
+        """The status of the answer to a query."""
+        self._http.request("POST", path, json.dumps({"query": query}), {"Content-Type": "application/json"})
+        answer = self._http.getresponse()
+        answer.read()
+        return answer.status
+
+    def close(self) -> None:
+        """Close it."""
+        self._http.close()
+
+
+def visible(label: str) -> str:
+    """Name of the figure of a journal mode."""
+    return f"{label}: acknowledged → visible on every reader"
+
+
+def replication(deployment: Deployment, label: str, writes: int, record: Record) -> None:
+    """So many CREATE TABLE in a row: how long after each answer every reader has the table."""
+    writer = deployment.one("writer")
+    readers = [part.address for part in deployment.readers()]
+    with _connections([writer.address, *readers]) as (to_writer, *to_readers), ThreadPoolExecutor(len(readers)) as pool:
+        lags: list[float] = []
+        for _ in range(writes):
+            table = _new_table(to_writer, "/q")
+            acknowledged = time.monotonic()
+            seen = pool.map(lambda reader, of=table: _seen(reader, of), to_readers)
+            lags.append((max(seen) - acknowledged) * 1000)
+    record.sample("replication", visible(label), deployment.side, "ms", lags)
+
+
+def writes_per_second(deployment: Deployment, label: str, seconds: float, record: Record) -> None:
+    """One client that writes through the ingress, and waits for each answer: CREATE TABLE, then INSERT."""
+    with _connections(["127.0.0.1"], deployment.port) as (connection,):
+        table = _new_table(connection, "/w/q")
+        began, made = time.monotonic(), 0
+        while time.monotonic() < began + seconds:
+            _new_table(connection, "/w/q")
+            made += 1
+        ended = time.monotonic()
+        record.add("writes", f"{label}: CREATE TABLE", deployment.side, "writes/s", made / (ended - began))
+        began, made = ended, 0
+        while time.monotonic() < began + seconds:
+            _must_be_ok(connection.status("/w/q", f"INSERT INTO {table} VALUES ({made})"), "an INSERT")
+            made += 1
+        record.add("writes", f"{label}: INSERT", deployment.side, "writes/s", made / (time.monotonic() - began))
+
+
+def _new_table(connection: Connection, path: str) -> str:
+    table = f"t_{next(_names)}"
+    _must_be_ok(connection.status(path, f"CREATE TABLE {table} AS SELECT 1 AS n"), "a CREATE TABLE")
+    return table
+
+
+def _seen(reader: Connection, table: str) -> float:
+    """When a reader first answered for a table."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while reader.status("/q", f"SELECT n FROM {table}") != http.HTTPStatus.OK:
+        if time.monotonic() > end:
+            raise TimeoutError(f"a reader has not got table {table} within {_PATIENCE_SECONDS} s")
+        time.sleep(_POLL_SECONDS)
+    return time.monotonic()
+
+
+def _must_be_ok(status: int, what: str) -> None:
+    if status != http.HTTPStatus.OK:
+        raise TimeoutError(f"{what} was answered with {status}")
+
+
+@contextmanager
+def _connections(hosts: Sequence[str], port: int = SEAFOWL_PORT) -> Iterator[list[Connection]]:
+    with ExitStack() as open_ones:
+        connections = [Connection(host, port) for host in hosts]
+        for connection in connections:
+            open_ones.callback(connection.close)
+        yield connections

@@ -1,0 +1,188 @@
+"""The rounds of a run: both deployments in turn, each from nothing to its removal, with every topic in between."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench.clients import ask, await_true
+from bench.deployments import STACK, Compose, Deployment, Ours
+from bench.figures import Record
+from bench.measures import changes, engine, reads, replication, start
+from bench.stack import BenchStack
+from config.layout import SEAFOWL_PORT
+from ops.client import Client
+from ops.demo import load_seattle
+from ops.running import ROOT
+
+TITLES = {
+    "start": "From nothing to reads and writes, with three readers",
+    "scaling": "Another number of readers, while reads run",
+    "rolling": "A change of all readers, while reads run",
+    "reads": "Reads of one reader at full speed",
+    "replication": "Replication of the catalog to three readers",
+    "writes": "One client that writes, by journal mode",
+    "memory": "Memory at rest",
+    "engine": "What the engine takes",
+}
+TOPICS = tuple(TITLES)
+
+_READERS = 3
+_REPLICATED = 500
+"""CREATE TABLE in all rounds together."""
+
+_OTHER_MODES = (("truncate", "off"), ("persist", "off"), ("wal", "wal"))
+"""Journal modes of writer and readers, beside that of the Compose example."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much is measured."""
+
+    name: Literal["default", "short", "cut"]
+    rounds: int
+    topics: Sequence[str] = TOPICS
+    connections: Sequence[int] = reads.CONNECTIONS
+    seconds: int = 3
+    """Of each load, and of each kind of write."""
+
+    deployed: Sequence[int] = engine.DEPLOYED
+    """With how many readers an `up` without a change is measured."""
+
+
+SETTINGS = {
+    "default": Setting("default", 5),
+    "short": Setting("short", 2, seconds=2),
+    "cut": Setting("cut", 1, topics=("start", "scaling", "reads"), connections=(8,), seconds=2),
+}
+
+
+@dataclass
+class Run:
+    """One run of the benchmark."""
+
+    setting: Setting
+    ours: Ours
+    compose: Compose
+    empty: BenchStack
+    say: Callable[[str], None]
+    record: Record = field(default_factory=Record)
+
+    def measure(self) -> None:
+        """All topics."""
+        if set(self.setting.topics) - {"engine"}:
+            for number in range(self.setting.rounds):
+                self._empty_up()
+                for deployment in (self.ours, self.compose):
+                    with self._removed(deployment):
+                        self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
+        if {"writes", "replication"} & set(self.setting.topics):
+            for writer, readers in _OTHER_MODES:
+                if writer == "wal" or "writes" in self.setting.topics:
+                    self._other_mode(writer, readers)
+        if "engine" in self.setting.topics:
+            with self._removed(self.ours):
+                self._engine()
+
+    def _wants(self, topic: str) -> bool:
+        return topic in self.setting.topics
+
+    def _empty_up(self) -> None:
+        for topic in {"start", "scaling"} & set(self.setting.topics):
+            engine.empty_up(self.empty, self.record, topic)
+
+    def _life(self, deployment: Deployment, prefix: str) -> None:
+        setting, record = self.setting, self.record
+        self.say(f"{prefix}: from nothing")
+        start.bring_up(deployment, _READERS, record)
+        if self._wants("memory"):
+            start.memory_at_rest(deployment, record)
+        loaded = load_seattle(Client(deployment.running))
+        count = f"SELECT COUNT(*) AS n FROM {loaded.table}"
+        _await_everywhere(deployment, count)
+        if self._wants("replication"):
+            self.say(f"{prefix}: replication")
+            replication.replication(deployment, "delete", self._replicated, record)
+        if self._wants("writes"):
+            self.say(f"{prefix}: writes")
+            replication.writes_per_second(deployment, "delete", setting.seconds, record)
+        if self._wants("rolling"):
+            self.say(f"{prefix}: all readers replaced under load")
+            changes.replace_all(deployment, count, _READERS, record)
+        if self._wants("scaling"):
+            self._scale(deployment, count, changes.STEPS_DOWN, prefix)
+        if self._wants("reads"):
+            self.say(f"{prefix}: reads at full speed")
+            _bring_to(deployment, 1)
+            reads.measure(deployment, loaded.by_month, setting.connections, setting.seconds, record)
+        if self._wants("scaling"):
+            _bring_to(deployment, 1)
+            self._scale(deployment, count, changes.STEPS_UP, prefix)
+
+    def _scale(self, deployment: Deployment, query: str, steps: Sequence[tuple[int, int]], prefix: str) -> None:
+        for before, after in steps:
+            self.say(f"{prefix}: {changes.scale_label(before, after)} under load")
+            changes.scale(deployment, query, before, after, self.record)
+
+    def _other_mode(self, writer: str, readers: str) -> None:
+        keys = {"seafowl:writerJournalMode": writer, "seafowl:readerJournalMode": readers}
+        self.ours.stack.configure(keys)
+        with self._removed(self.ours):
+            self.say(f"{self.ours.label}, journal mode {writer}: bringing it up")
+            _bring_to(self.ours, _READERS)
+            for number in range(self.setting.rounds):
+                self.say(f"{self.ours.label}, journal mode {writer}: round {number + 1} of {self.setting.rounds}")
+                if self._wants("writes"):
+                    replication.writes_per_second(self.ours, writer, self.setting.seconds, self.record)
+                if self._wants("replication") and writer == "wal":
+                    replication.replication(self.ours, writer, self._replicated, self.record)
+        self.ours.stack.configure({"seafowl:writerJournalMode": "delete", "seafowl:readerJournalMode": "off"})
+
+    def _engine(self) -> None:
+        for readers in self.setting.deployed:
+            self.say(f"the engine: bringing {readers} readers up")
+            _bring_to(self.ours, readers)
+            self.say(f"the engine: up and preview without a change, {readers} readers")
+            engine.no_change(self.ours, self.empty, readers, self.setting.rounds, self.record)
+        only_declared = [count for count in engine.DECLARED if count not in self.setting.deployed]
+        self.say(f"the engine: previews with {', '.join(map(str, only_declared))} readers")
+        engine.declared_only(self.ours, only_declared, self.setting.rounds, self.record)
+
+    @property
+    def _replicated(self) -> int:
+        return _REPLICATED // self.setting.rounds
+
+    @contextmanager
+    def _removed(self, deployment: Deployment) -> Iterator[None]:
+        yield
+        self.say(f"{deployment.label}: removing it")
+        deployment.remove()
+
+
+@contextmanager
+def new_run(
+    setting: Setting, images: Mapping[str, str], compose: Sequence[str], say: Callable[[str], None]
+) -> Iterator[Run]:
+    """A run with stacks of its own. What is left of them when it breaks off, the caller removes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours = Ours(folder / "ours", images)
+        empty = BenchStack(STACK, folder / "empty", ROOT / "bench" / "empty")
+        yield Run(setting, ours, Compose(compose, images), empty, say)
+
+
+def _bring_to(deployment: Deployment, readers: int) -> None:
+    """So many readers, and an ingress that knows them."""
+    with deployment.start(readers) as command:
+        command.finish()
+    deployment.tell_the_ingress()
+
+
+def _await_everywhere(deployment: Deployment, query: str) -> None:
+    addresses = [part.address for part in deployment.readers()]
+    await_true(
+        lambda: all(ask(SEAFOWL_PORT, "/q", query, address)[0] == "200" for address in addresses),
+        f"not every reader of {deployment.label} gets the table",
+    )
