@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench-engine bench-serving chaos-failover constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos-failover constraints
 
 ENV = source ops/env.sh
 
@@ -40,12 +40,13 @@ unit: ## tests that need nothing but Python (seconds)
 e2e: setup ## tests with the real engine and real containers (minutes)
 	@$(ENV); python -m pytest tests/e2e --numprocesses 2 --dist loadfile
 
-bench-engine: setup ## what the engine takes: the figures of the README
-	@$(ENV); python -m bench.engine
+bench: setup ## this project beside a Compose file, and what the engine takes (20 minutes; BENCH="--short", "--topic reads", …)
+	@ops/setup.sh wrk compose
+	@$(ENV); python -m bench.compare $(BENCH)
 
-bench-serving: setup ## what the ingress costs and saves: the figures of the README
-	@ops/setup.sh wrk
-	@$(ENV); python -m bench.serving
+bench-report: ## write the kept results of `make bench` into docs/benchmarks.md, with plots
+	@ops/setup.sh python
+	@.venv/bin/python -m bench.report
 
 chaos-failover: setup ## a writer that dies, is replaced, is cut off: the figures of the README (minutes)
 	@$(ENV); python -m bench.failover

@@ -1,1 +1,1 @@
-"""Figures for README.md: run by hand, never by the tests."""
+"""Figures for README.md and docs/benchmarks.md: run by hand; the tests run a cut of them."""

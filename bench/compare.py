@@ -10,7 +10,7 @@ import dataclasses
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,13 +19,11 @@ from rich.console import Console
 from bench.environment import about, compose_program, has_buildkit, leftovers, problems, remove_leftovers
 from bench.figures import Result
 from bench.goals import goals
-from bench.rounds import SETTINGS, TITLES, TOPICS, Run, Setting, new_run
+from bench.rounds import RESULTS, SETTINGS, TITLES, TOPICS, Run, Setting, new_run
 from bench.stack import local_images
 from bench.tables import grids, rich_table, told
 from cluster.engine import ClusterError
-from ops.running import ROOT
 
-RESULTS = ROOT / "bench" / "results"
 _WIDTH = 150
 _LONG_READERS = 50
 
@@ -103,7 +101,7 @@ def _setting(wanted: argparse.Namespace) -> Setting:
 
 
 @contextmanager
-def _removed_in_the_end(say: Callable[[str], None]) -> Iterator[None]:
+def _removed_in_the_end(say: Callable[[str], None]) -> Generator[None]:
     """Whatever happens, nothing of the benchmark's own stacks is left."""
     try:
         yield

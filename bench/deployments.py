@@ -64,8 +64,8 @@ class Deployment(ABC):
         """Change something of all readers; the command, while it runs."""
 
     @abstractmethod
-    def remove(self) -> None:
-        """Remove it, with its data."""
+    def remove(self) -> float:
+        """Remove it, with its data; the seconds that it took."""
 
     @abstractmethod
     def parts(self) -> list[Part]:
@@ -117,14 +117,14 @@ class Ours(Deployment):
         self.stack.configure({"seafowl:resources": {"reader": {"memory": f"{1024 + self._changes}MiB"}}})
         return self.stack.start("up")
 
-    def remove(self) -> None:
+    def remove(self) -> float:
         """`pulumi destroy`."""
-        self.stack.run("destroy")
+        return self.stack.run("destroy")
 
     def parts(self) -> list[Part]:
         """What runs of it now."""
         mine = [f"{labels.PROJECT}={PROJECT}", f"{labels.STACK}={self.stack.name}", labels.MEMBER]
-        return _parts(self.docker, mine, lambda found: found[labels.ROLE])
+        return _parts(self.docker, mine, labels.ROLE, {})
 
 
 class Compose(Deployment):
@@ -162,17 +162,18 @@ class Compose(Deployment):
         # It does not tell when its new workers have taken over.
         time.sleep(_RELOAD_SECONDS)
 
-    def remove(self) -> None:
+    def remove(self) -> float:
         """`docker compose down`, with its volumes."""
-        self._run("down", "--volumes", "--remove-orphans")
+        return self._run("down", "--volumes", "--remove-orphans")
 
     def parts(self) -> list[Part]:
         """What runs of it now."""
         mine = [f"com.docker.compose.project={COMPOSE_PROJECT}"]
-        return _parts(self.docker, mine, lambda found: _SERVICES[found["com.docker.compose.service"]])
+        return _parts(self.docker, mine, "com.docker.compose.service", _SERVICES)
 
-    def _run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        run([*self._program, *arguments], ROOT, {**self._environment, **(environment or {})})
+    def _run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> float:
+        _, seconds = run([*self._program, *arguments], ROOT, {**self._environment, **(environment or {})})
+        return seconds
 
     def _start(self, *arguments: str) -> Command:
         return Command([*self._program, *arguments], ROOT, self._environment)
@@ -189,19 +190,20 @@ def compose_images(images: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _parts(docker: DockerHost, mine: list[str], role: Any) -> list[Part]:
+def _parts(docker: DockerHost, mine: list[str], role_label: str, roles: Mapping[str, str]) -> list[Part]:
+    """The containers with the labels `mine`; `roles`: what a value of `role_label` is called here, if not the same."""
     with Engine(docker) as engine:
         listed = engine.containers(label=mine)
-    networks = {one["Id"]: _addresses(one) for one in listed}
-    at_the_ingress = {name for one in listed if role(one["Labels"]) == "ingress" for name in networks[one["Id"]]}
+    found = [(one, roles.get(one["Labels"][role_label], one["Labels"][role_label])) for one in listed]
+    at_the_ingress = {name for one, role in found if role == "ingress" for name in _addresses(one)}
     return [
         Part(
             id=one["Id"],
-            role=role(one["Labels"]),
-            address=next((ip for name, ip in networks[one["Id"]].items() if name in at_the_ingress), ""),
+            role=role,
+            address=next((ip for name, ip in _addresses(one).items() if name in at_the_ingress), ""),
             created=one["Created"],
         )
-        for one in listed
+        for one, role in found
     ]
 
 

@@ -1,7 +1,8 @@
 """The rounds of a run: both deployments in turn, each from nothing to its removal, with every topic in between."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.deployments import STACK, Compose, Deployment, Ours
 from bench.figures import Record
 from bench.measures import changes, engine, reads, replication, start
 from bench.stack import BenchStack
+from components.checks import SETTLED_SECONDS
 from config.layout import SEAFOWL_PORT
 from ops.client import Client
 from ops.demo import load_seattle
@@ -28,6 +30,9 @@ TITLES = {
     "engine": "What the engine takes",
 }
 TOPICS = tuple(TITLES)
+
+RESULTS = ROOT / "bench" / "results"
+"""Where results are kept, unless another folder is named."""
 
 _READERS = 3
 _REPLICATED = 500
@@ -76,8 +81,9 @@ class Run:
             for number in range(self.setting.rounds):
                 self._empty_up()
                 for deployment in (self.ours, self.compose):
-                    with self._removed(deployment):
-                        self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
+                    self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
+                    self.say(f"{deployment.label}: removing it")
+                    self.record.add("start", start.REMOVED, deployment.side, "s", deployment.remove())
         if {"writes", "replication"} & set(self.setting.topics):
             for writer, readers in _OTHER_MODES:
                 if writer == "wal" or "writes" in self.setting.topics:
@@ -110,7 +116,7 @@ class Run:
             replication.writes_per_second(deployment, "delete", setting.seconds, record)
         if self._wants("rolling"):
             self.say(f"{prefix}: all readers replaced under load")
-            changes.replace_all(deployment, count, _READERS, record)
+            changes.replace_all(deployment, count, record)
         if self._wants("scaling"):
             self._scale(deployment, count, changes.STEPS_DOWN, prefix)
         if self._wants("reads"):
@@ -144,6 +150,8 @@ class Run:
         for readers in self.setting.deployed:
             self.say(f"the engine: bringing {readers} readers up")
             _bring_to(self.ours, readers)
+            self.say("the engine: waiting until the stack has settled")
+            time.sleep(SETTLED_SECONDS)
             self.say(f"the engine: up and preview without a change, {readers} readers")
             engine.no_change(self.ours, self.empty, readers, self.setting.rounds, self.record)
         only_declared = [count for count in engine.DECLARED if count not in self.setting.deployed]
@@ -155,7 +163,7 @@ class Run:
         return _REPLICATED // self.setting.rounds
 
     @contextmanager
-    def _removed(self, deployment: Deployment) -> Iterator[None]:
+    def _removed(self, deployment: Deployment) -> Generator[None]:
         yield
         self.say(f"{deployment.label}: removing it")
         deployment.remove()
@@ -164,7 +172,7 @@ class Run:
 @contextmanager
 def new_run(
     setting: Setting, images: Mapping[str, str], compose: Sequence[str], say: Callable[[str], None]
-) -> Iterator[Run]:
+) -> Generator[Run]:
     """A run with stacks of its own. What is left of them when it breaks off, the caller removes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

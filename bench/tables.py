@@ -42,7 +42,7 @@ def grids(result: Result) -> list[Grid]:
 
 def figures_grid(title: str, figures: Sequence[Figure]) -> Grid:
     """One line a quantity, one column a side; the ratio of ours to the Compose example's."""
-    sides = [side for side in SIDES if any(figure.side == side for figure in figures)]
+    sides: list[Side] = [side for side in SIDES if any(figure.side == side for figure in figures)]
     compared = "ours" in sides and "compose" in sides
     lines: dict[str, dict[Side, Figure]] = {}
     for figure in figures:

@@ -75,9 +75,14 @@ def _default(field: FieldInfo) -> str:
 
 def with_reference(readme: str) -> str:
     """`readme` with the reference of today between its two markers."""
-    before, _, rest = readme.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{reference()}{_END}{after}"
+    return between(readme, _BEGIN, reference(), _END)
+
+
+def between(page: str, begin: str, text: str, end: str) -> str:
+    """`page` with `text` between its two markers, which end lines."""
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{text}{end}{after}"
 
 
 def main() -> None:

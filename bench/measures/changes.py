@@ -31,6 +31,7 @@ def scale_label(before: int, after: int) -> str:
 
 
 ONE_MORE = scale_label(*STEPS_UP[-1])
+REPLACED = "all readers replaced"
 
 
 def scale(deployment: Deployment, query: str, before: int, after: int, record: Record) -> None:
@@ -39,10 +40,9 @@ def scale(deployment: Deployment, query: str, before: int, after: int, record: R
     _change(deployment, query, lambda: deployment.start(after), ("scaling", label), record)
 
 
-def replace_all(deployment: Deployment, query: str, readers: int, record: Record) -> None:
+def replace_all(deployment: Deployment, query: str, record: Record) -> None:
     """A change that every reader is replaced for."""
-    label = f"all {readers} readers replaced"
-    _change(deployment, query, deployment.replace_readers, ("rolling", label), record)
+    _change(deployment, query, deployment.replace_readers, ("rolling", REPLACED), record)
 
 
 def command_seconds(label: str) -> str:

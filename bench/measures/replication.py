@@ -4,7 +4,7 @@ import http.client
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -49,7 +49,7 @@ def replication(deployment: Deployment, label: str, writes: int, record: Record)
         for _ in range(writes):
             table = _new_table(to_writer, "/q")
             acknowledged = time.monotonic()
-            seen = pool.map(lambda reader, of=table: _seen(reader, of), to_readers)
+            seen = pool.map(_seen, to_readers, [table] * len(to_readers))
             lags.append((max(seen) - acknowledged) * 1000)
     record.sample("replication", visible(label), deployment.side, "ms", lags)
 
@@ -93,7 +93,7 @@ def _must_be_ok(status: int, what: str) -> None:
 
 
 @contextmanager
-def _connections(hosts: Sequence[str], port: int = SEAFOWL_PORT) -> Iterator[list[Connection]]:
+def _connections(hosts: Sequence[str], port: int = SEAFOWL_PORT) -> Generator[list[Connection]]:
     with ExitStack() as open_ones:
         connections = [Connection(host, port) for host in hosts]
         for connection in connections:

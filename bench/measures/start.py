@@ -12,6 +12,7 @@ from config.layout import SEAFOWL_PORT
 FIRST_WRITE = "first acknowledged write"
 FIRST_READ = "first correct read on every reader"
 COMMAND = "the command has ended"
+REMOVED = "removed again, with all data"
 _PATIENCE_SECONDS = 180
 
 

@@ -1,0 +1,314 @@
+"""The parts of the benchmark that need no cluster: what figures come to, how they are told, when it does not begin.
+
+What this does not prove: that what is measured is what is meant (tests/e2e/test_bench.py runs a cut of it).
+"""
+
+import os
+import re
+import socket
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench import environment
+from bench.commands import Command
+from bench.compare import main
+from bench.deployments import compose_images
+from bench.figures import About, Figure, Goal, Record, Result, Side, Unit, percentile, read_results
+from bench.goals import PROVIDER, SEAFOWL, goals, per_reader_ms
+from bench.measures import changes, engine, start
+from bench.plots import draw
+from bench.report import PAGE, PLOTS, with_figures
+from bench.rounds import RESULTS, TOPICS
+from bench.tables import cell, figures_grid, markdown, ratio
+from config.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+ABOUT = About(
+    date="2026-01-02",
+    rounds=3,
+    setting="default",
+    machine={"cores": "2", "memory": "8 GiB", "kernel": "6", "system": "Linux"},
+    versions={"NGINX": "1.30"},
+    stand_ins=(SEAFOWL,),
+)
+
+
+def figure(what: str, *values: float, side: Side = "ours", unit: Unit = "s") -> Figure:
+    return Figure(what=what, side=side, unit=unit, values=values)
+
+
+def result(*figures: Figure, topic: str = "start", wanted: tuple[Goal, ...] = ()) -> Result:
+    return Result(topic=topic, title="Title", about=ABOUT, figures=figures, goals=wanted, notes=("a note",))
+
+
+# Statistics
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.5, 50), (0.99, 99), (1, 100), (0.001, 1)])
+def test_a_percentile_is_the_value_of_that_rank(part: float, expected: float) -> None:
+    assert percentile([*range(100, 0, -1)], part) == expected
+
+
+def test_the_percentile_of_one_value_is_that_value() -> None:
+    assert percentile([7.0], 0.99) == 7
+
+
+def test_rounds_become_one_figure_a_side_and_samples_their_percentiles() -> None:
+    record = Record()
+    for value in (3.0, 1.0, 2.0):
+        record.add("start", "up", "ours", "s", value)
+    record.add("start", "up", "compose", "s", 9.0)
+    record.add("other", "up", "ours", "s", 100.0)
+    record.sample("start", "lag", "ours", "ms", range(1, 51))
+    record.sample("start", "lag", "ours", "ms", range(51, 101))
+    ours, compose, p50, p99 = record.figures("start")
+    assert (ours.values, ours.median, ours.lowest, ours.highest) == ((3, 1, 2), 2, 1, 3)
+    assert compose.values == (9,)
+    assert (p50.what, p50.values, p99.what, p99.values) == ("lag, p50", (50,), "lag, p99", (99,))
+
+
+def test_a_note_is_told_once() -> None:
+    record = Record()
+    for _ in range(2):
+        record.note("scaling", "by hand")
+    assert record.notes("scaling") == ("by hand",)
+
+
+# Tables and files
+
+
+def test_a_cell_has_the_median_and_the_spread() -> None:
+    assert cell(figure("up", 3, 1, 2.346)) == "2.35 (1.00 to 3.00)"
+    assert cell(figure("rate", 1234.4, unit="requests/s")) == "1,234"
+    assert cell(None) == "–"
+
+
+def test_failures_of_one_round_do_not_disappear_in_a_median() -> None:
+    assert cell(figure("failed", 0, 0, 4, unit="requests")) == "4 in all"
+
+
+def test_a_ratio_is_ours_by_the_others() -> None:
+    assert ratio(figure("up", 3), figure("up", 2, side="compose")) == "1.50 ×"
+    assert ratio(figure("up", 3), figure("up", 0, side="compose")) == "–"
+    assert ratio(figure("up", 3), None) == "–"
+
+
+def test_one_quantity_is_one_line_with_a_column_a_side() -> None:
+    grid = figures_grid("t", [figure("up", 2), figure("up", 4, side="compose"), figure("alone", 1)])
+    assert grid.headings == ("", "unit", "this project", "Compose example", "ratio")
+    assert [list(row) for row in grid.rows] == [["up", "s", "2.00", "4.00", "0.50 ×"], ["alone", "s", "1.00", "–", "–"]]
+    lines = markdown(grid).splitlines()
+    assert len({line.count("|") for line in lines}) == 1, "every line of a Markdown table has as many cells"
+
+
+def test_a_result_is_read_back_as_it_was_kept(tmp_path: Path) -> None:
+    goal = Goal(what="up", wanted="1 s", measured="2 s", met=False, stand_ins=(SEAFOWL,))
+    kept = result(figure("up", 1, 2), wanted=(goal,))
+    kept.write(tmp_path / "new")
+    assert read_results(tmp_path / "new", TOPICS) == [kept]
+
+
+# Goals
+
+
+def met(topic: str, *figures: Figure) -> dict[str, bool]:
+    return {goal.what: goal.met for goal in goals(topic, figures, (SEAFOWL, PROVIDER))}
+
+
+@pytest.mark.parametrize(("seconds", "reached"), [(8.0, True), (8.2, False)])
+def test_bringing_it_up_is_judged_by_what_an_empty_program_takes(seconds: float, reached: bool) -> None:
+    empty = figure(engine.EMPTY_UP, 1.1, side="empty")
+    assert met("start", figure(start.COMMAND, seconds), empty) == {"from nothing to healthy": reached}
+
+
+def test_one_failed_request_in_one_round_misses_the_goal_and_those_of_compose_are_not_ours() -> None:
+    what = changes.failed_requests(changes.REPLACED)
+    assert met("rolling", figure(what, 0, 1, unit="requests")) == {what: False}
+    ours, compose = figure(what, 0, 0, unit="requests"), figure(what, 9, side="compose", unit="requests")
+    assert met("rolling", ours, compose) == {what: True}
+
+
+def test_what_a_reader_costs_is_judged_by_its_growth() -> None:
+    assert per_reader_ms(10, 2.0, 60, 3.0) == pytest.approx(20)
+    previews = [figure(engine.preview(count), 1 + count * 0.05) for count in engine.ALL]
+    judged = met("engine", *previews)
+    (growth,) = (reached for what, reached in judged.items() if "each reader more" in what)
+    (linear,) = (reached for what, reached in judged.items() if "linearly" in what)
+    assert (growth, linear) == (False, True), "50 ms a reader is too much, but the same everywhere"
+
+
+def test_a_goal_without_its_figures_is_neither_met_nor_missed() -> None:
+    assert met("engine") == met("start", figure(start.COMMAND, 1)) == {}
+
+
+def test_a_goal_names_only_stand_ins_that_were_there() -> None:
+    figures = [figure(engine.EMPTY_UP, 1, side="empty"), figure(start.COMMAND, 2)]
+    assert goals("start", figures, (PROVIDER,))[0].stand_ins == (PROVIDER,)
+    assert goals("start", figures, ())[0].stand_ins == ()
+
+
+# The page and the plots
+
+
+def test_the_page_has_the_figures_of_the_kept_results() -> None:
+    page = PAGE.read_text()
+    plots = [path.name for path in PLOTS.glob("*.svg")]
+    assert with_figures(page, read_results(RESULTS, TOPICS), plots) == page, "run `make bench-report`"
+
+
+def test_a_plot_of_the_same_figures_is_the_same_file(tmp_path: Path) -> None:
+    one = result(figure(start.FIRST_WRITE, 1, 2, 3), figure(start.FIRST_WRITE, 2, side="compose"))
+    assert draw([one], tmp_path / "a") == draw([one], tmp_path / "b") == ["start.svg"]
+    text = (tmp_path / "a" / "start.svg").read_text()
+    assert text == (tmp_path / "b" / "start.svg").read_text()
+    assert "<dc:date>" not in text
+    assert start.FIRST_WRITE in text, "text is text, which a diff shows"
+
+
+# The Compose example
+
+
+COMPOSE = (ROOT / "bench" / "compose" / "docker-compose.yml").read_text()
+
+
+def test_without_a_word_compose_runs_the_images_that_our_stack_runs() -> None:
+    defaults = dict(re.findall(r"\$\{([A-Z]+_IMAGE):-([^}]+)\}", COMPOSE))
+    assert defaults == compose_images({})
+
+
+def test_compose_gets_the_images_of_the_local_stack() -> None:
+    assert compose_images({"seafowl": "seafowl-standin:9"})["SEAFOWL_IMAGE"] == "seafowl-standin:9"
+
+
+@pytest.mark.parametrize("role", ["writer", "reader"])
+def test_compose_has_the_journal_modes_of_our_stack(role: str) -> None:
+    text = (ROOT / "bench" / "compose" / f"seafowl-{role}.toml").read_text()
+    settings = Settings.model_validate({})
+    ours = settings.writer_journal_mode if role == "writer" else settings.reader_journal_mode
+    assert tomllib.loads(text)["catalog"]["journal_mode"] == ours
+
+
+def test_only_the_writer_of_compose_may_become_the_primary() -> None:
+    candidates = {
+        role: yaml.safe_load((ROOT / "bench" / "compose" / f"litefs-{role}.yml").read_text())["lease"]["candidate"]
+        for role in ("writer", "reader")
+    }
+    assert candidates == {"writer": True, "reader": False}
+
+
+# When it does not begin
+
+
+class NoContainers:
+    def __init__(self, *_: Any) -> None: ...
+
+    def __enter__(self) -> "NoContainers":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with everything that the benchmark needs; returns the local stack's folder."""
+    monkeypatch.setenv("SEAFOWL_LOCAL", str(tmp_path))
+    (tmp_path / "compose").write_text("/opt/docker-compose\n")
+    monkeypatch.setattr(environment, "Engine", NoContainers)
+    monkeypatch.setattr(environment, "leftovers", lambda: [])
+    monkeypatch.setattr(environment.wrk, "missing", lambda: False)
+    return tmp_path
+
+
+def test_a_machine_that_has_everything_has_no_problem(ready: Path) -> None:
+    assert list(environment.problems(ports=())) == []
+
+
+def test_a_port_that_is_taken_is_named(ready: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (problem,) = environment.problems(ports=(port,))
+    assert f"127.0.0.1:{port}" in problem
+
+
+def test_a_stack_of_the_benchmarks_name_is_named_and_what_removes_it(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "leftovers", lambda: ["volume of-another-run"])
+    (problem,) = environment.problems(ports=())
+    assert "volume of-another-run" in problem
+    assert "python -m bench.environment" in problem
+
+
+def test_no_load_generator_no_docker_and_no_environment_are_told_apart(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment.wrk, "missing", lambda: True)
+    assert "wrk" in next(iter(environment.problems(ports=())))
+    monkeypatch.setattr(environment.wrk, "missing", lambda: False)
+
+    def no_engine(*_: Any) -> None:
+        raise environment.ClusterError("No Docker Engine answers")
+
+    monkeypatch.setattr(environment, "Engine", no_engine)
+    assert list(environment.problems(ports=())) == ["No Docker Engine answers"]
+    monkeypatch.delenv("SEAFOWL_LOCAL")
+    assert "make bench" in next(iter(environment.problems(ports=())))
+
+
+def test_with_a_problem_nothing_is_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.compare.problems", lambda: iter(["no wrk"]))
+    monkeypatch.setattr(sys, "argv", ["compare", "--cut", "--into", str(tmp_path / "results")])
+    assert main() == 2
+    assert capsys.readouterr().err == "error: no wrk\nNothing was changed.\n"
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--topic", "speed"], ["--cut", "--short"]])
+def test_what_cannot_be_measured_is_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert refused.value.code == 2
+
+
+def test_stand_ins_are_seen_by_the_image_and_the_kits_provider(tmp_path: Path) -> None:
+    assert environment.stand_ins("splitgraph/seafowl:0.5.8", tmp_path) == ()
+    (tmp_path / "pulumi-home").mkdir()
+    assert environment.stand_ins("seafowl-standin:0.1.0", tmp_path) == (SEAFOWL, PROVIDER)
+
+
+# Programs that it runs
+
+
+def test_a_command_that_fails_says_what_it_printed(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SystemExit, match="sh -c failed:\nout\nwhy"),
+        Command(["sh", "-c", "echo out; echo why >&2; exit 3"], tmp_path) as command,
+    ):
+        command.finish()
+
+
+def test_a_command_that_is_left_by_an_error_is_interrupted_and_may_end_in_good_order(tmp_path: Path) -> None:
+    script = "trap 'touch tidied; exit 0' INT; touch began; while :; do sleep 0.01; done"
+    with pytest.raises(KeyboardInterrupt), Command(["bash", "-c", script], tmp_path):
+        end = time.monotonic() + 30
+        while not (tmp_path / "began").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    assert (tmp_path / "tidied").exists()
+
+
+def test_a_ctrl_c_at_the_terminal_does_not_reach_a_command(tmp_path: Path) -> None:
+    with Command([sys.executable, "-c", "import os; print(os.getsid(0))"], tmp_path) as command:
+        assert int(command.finish()) != os.getsid(0), "it is in another session, which has no terminal"
