@@ -7,6 +7,7 @@ read failed on our side in the `--cut`, 2 where the benchmark could not begin.
 
 import argparse
 import dataclasses
+import os
 import signal
 import sys
 import time
@@ -31,6 +32,17 @@ _LONG_READERS = 50
 def main() -> int:
     """Measure, print, keep."""
     wanted = _arguments()
+    try:
+        return _compared(wanted)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured is dropped", file=sys.stderr)
+        return 130
+    except (ClusterError, TimeoutError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _compared(wanted: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
@@ -41,31 +53,27 @@ def main() -> int:
         print("Nothing was changed.", file=sys.stderr)
         return 2
     setting = _setting(wanted)
+    into: Path = wanted.into or (Path(os.environ["SEAFOWL_LOCAL"]) / "bench" if wanted.cut else RESULTS)
     began = time.monotonic()
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:5.0f} s[/dim]  {text}", highlight=False)
 
-    try:
-        with _removed_in_the_end(say), new_run(setting, local_images(), compose_program() or [], say) as run:
-            say("the images of the Compose example")
-            run.compose.prepare(has_buildkit())
-            run.measure()
-            results = _results(run)
-    except KeyboardInterrupt:
-        print("interrupted: what was measured is dropped", file=sys.stderr)
-        return 130
-    except (ClusterError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with _removed_in_the_end(say), new_run(setting, local_images(), compose_program() or [], say) as run:
+        say("the images of the Compose example")
+        run.compose.prepare(has_buildkit())
+        if setting.warm_up:
+            run.warm_up()
+        run.measure()
+        results = _results(run)
     for result in results:
-        result.write(wanted.into)
+        result.write(into)
         for grid in grids(result):
             console.print(rich_table(grid))
         for note in result.notes:
             console.print(note, style="italic")
     console.print(told(results[0].about).replace("**", ""))
-    console.print(f"kept in {wanted.into}")
+    console.print(f"kept in {into}")
     return _verdict(setting, results)
 
 
@@ -79,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help=f"the engine's part with {_LONG_READERS} readers deployed")
     parser.add_argument("--rounds", type=_at_least_one, help="how often each deployment is brought up")
     parser.add_argument("--topic", choices=TOPICS, help="this topic alone")
-    parser.add_argument("--into", type=Path, default=RESULTS, help="folder of the JSON files")
+    parser.add_argument("--into", type=Path, help="folder of the JSON files (bench/results; .local/bench of the cut)")
     return parser.parse_args()
 
 
