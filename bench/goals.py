@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from bench.figures import Figure, Goal, found
-from bench.measures import changes, engine, start
+from bench.measures import changes, engine, reads, start
 
 SEAFOWL, PROVIDER = "Seafowl", "Docker provider"
 
 _UP_SECONDS = 7
 _ONE_READER_SECONDS = 3
 _TRAFFIC_SECONDS = 3
+_ONE_READER_FACTOR = 1.5
 _NO_OP_FACTOR = 3
 _NO_OP_READERS = 50
 _PER_READER_MS = 40
@@ -18,6 +19,13 @@ _LINEAR_FACTOR = 1.5
 
 _REPLICATION_MS = 60
 
+_CONNECTIONS = 8
+"""Those that the goals of reads are for."""
+
+_THROUGH_THE_INGRESS = 0.95
+_CACHED_FACTOR = 100
+_CACHED_P99_MS = 5
+
 
 def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tuple[Goal, ...]:
     """The goals of a topic, by its figures; `stand_ins` are the parts of the run that were not the originals."""
@@ -25,7 +33,7 @@ def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tu
         "start": _start,
         "scaling": _scaling,
         "rolling": _failed,
-        "reads": _failed,
+        "reads": _reads,
         "replication": _replication,
         "engine": _engine,
     }
@@ -67,9 +75,28 @@ def _failed(figures: Sequence[Figure]) -> Iterator[Goal]:
     for figure in figures:
         if figure.side == "ours" and figure.unit == "requests":
             failed = sum(figure.values)
-            yield Goal(
-                what=figure.what, wanted="0", measured=f"{failed:.0f}", met=not failed, stand_ins=(SEAFOWL, PROVIDER)
-            )
+            yield _judged(figure.what, "0", f"{failed:.0f}", not failed, SEAFOWL, PROVIDER)
+
+
+def _reads(figures: Sequence[Figure]) -> Iterator[Goal]:
+    labels = (reads.label(way, _CONNECTIONS) for way in (reads.STRAIGHT, reads.THROUGH, reads.CACHED))
+    straight, through, cached = (found(figures, label) for label in labels)
+    p99 = found(figures, reads.p99(reads.label(reads.CACHED, _CONNECTIONS)))
+    if straight and through:
+        part = through.median / straight.median
+        yield _judged(
+            f"{through.what}, of straight to the reader", f"at least {_THROUGH_THE_INGRESS} ×", f"{part:.2f} ×",
+            part >= _THROUGH_THE_INGRESS, SEAFOWL,
+        )  # fmt: skip
+    if through and cached:
+        times = cached.median / through.median
+        yield _judged(
+            f"{cached.what}, of the POST", f"at least {_CACHED_FACTOR} ×", f"{times:.0f} ×", times >= _CACHED_FACTOR,
+            SEAFOWL,
+        )  # fmt: skip
+    if p99:
+        yield _at_most(p99.what, p99.median, _CACHED_P99_MS, f"{_CACHED_P99_MS} ms", "ms", SEAFOWL)
+    yield from _failed(figures)
 
 
 def _replication(figures: Sequence[Figure]) -> Iterator[Goal]:
@@ -79,16 +106,16 @@ def _replication(figures: Sequence[Figure]) -> Iterator[Goal]:
 
 
 def _engine(figures: Sequence[Figure]) -> Iterator[Goal]:
-    empty, many = found(figures, engine.EMPTY_UP, "empty"), found(figures, engine.no_op_up(_NO_OP_READERS))
-    if empty and many:
-        yield _at_most(
-            many.what, many.median / empty.median, _NO_OP_FACTOR,
-            f"{_NO_OP_FACTOR} × of an empty program's up", "×", PROVIDER,
-        )  # fmt: skip
-    few_ups = [(count, up.median) for count in engine.ALL if (up := found(figures, engine.no_op_up(count)))]
-    if len(few_ups) > 1:
-        growth = per_reader_ms(*few_ups[0], *few_ups[-1])
-        what = f"up without a change, each reader more ({few_ups[0][0]} to {few_ups[-1][0]})"
+    empty = found(figures, engine.EMPTY_UP, "empty")
+    for count, factor in ((1, _ONE_READER_FACTOR), (_NO_OP_READERS, _NO_OP_FACTOR)):
+        up = found(figures, engine.no_op_up(count))
+        if empty and up:
+            wanted = f"{factor} × of an empty program's up"
+            yield _at_most(up.what, up.median / empty.median, factor, wanted, "×", PROVIDER)
+    ups = [(count, up.median) for count in engine.ALL if (up := found(figures, engine.no_op_up(count)))]
+    if len(ups) > 1:
+        growth = per_reader_ms(*ups[0], *ups[-1])
+        what = f"up without a change, each reader more ({ups[0][0]} to {ups[-1][0]})"
         yield _at_most(what, growth, _PER_READER_MS, f"under {_PER_READER_MS} ms", "ms", PROVIDER)
     previews = [(count, one.median) for count in engine.ALL if (one := found(figures, engine.preview(count)))]
     if len(previews) > 1:
@@ -97,13 +124,13 @@ def _engine(figures: Sequence[Figure]) -> Iterator[Goal]:
         yield _at_most(what, growth, _PER_READER_MS, f"under {_PER_READER_MS} ms", "ms", PROVIDER)
     if len(previews) > 2:  # noqa: PLR2004 (two slopes need three points)
         before, after = per_reader_ms(*previews[-3], *previews[-2]), per_reader_ms(*previews[-2], *previews[-1])
-        yield Goal(
-            what=f"preview grows linearly: each reader from {previews[-3][0]} to {previews[-2][0]}, "
+        yield _judged(
+            f"preview grows linearly: each reader from {previews[-3][0]} to {previews[-2][0]}, "
             f"then to {previews[-1][0]}",
-            wanted=f"at most {_LINEAR_FACTOR} × as much",
-            measured=f"{before:.0f} ms, then {after:.0f} ms",
-            met=after <= _LINEAR_FACTOR * before,
-            stand_ins=(PROVIDER,),
+            f"at most {_LINEAR_FACTOR} × as much",
+            f"{before:.0f} ms, then {after:.0f} ms",
+            after <= _LINEAR_FACTOR * before,
+            PROVIDER,
         )
 
 
@@ -113,4 +140,8 @@ def per_reader_ms(few: int, at_few: float, many: int, at_many: float) -> float:
 
 
 def _at_most(what: str, measured: float, limit: float, wanted: str, unit: str, *originals: str) -> Goal:
-    return Goal(what=what, wanted=wanted, measured=f"{measured:.2f} {unit}", met=measured <= limit, stand_ins=originals)
+    return _judged(what, wanted, f"{measured:.2f} {unit}", measured <= limit, *originals)
+
+
+def _judged(what: str, wanted: str, measured: str, met: bool, *originals: str) -> Goal:
+    return Goal(what=what, wanted=wanted, measured=measured, met=met, stand_ins=originals)

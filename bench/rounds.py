@@ -26,7 +26,7 @@ TITLES = {
     "reads": "Reads of one reader at full speed",
     "replication": "Replication of the catalog to three readers",
     "writes": "One client that writes, by journal mode",
-    "memory": "Memory at rest",
+    "memory": "Memory, with three readers",
     "engine": "What the engine takes",
 }
 TOPICS = tuple(TITLES)
@@ -50,7 +50,7 @@ class Setting:
     rounds: int
     topics: Sequence[str] = TOPICS
     connections: Sequence[int] = reads.CONNECTIONS
-    seconds: int = 3
+    seconds: int = 2
     """Of each load, and of each kind of write."""
 
     deployed: Sequence[int] = engine.DEPLOYED
@@ -62,8 +62,8 @@ class Setting:
 
 SETTINGS = {
     "default": Setting("default", 5),
-    "short": Setting("short", 2, seconds=2),
-    "cut": Setting("cut", 1, topics=("start", "scaling", "reads"), connections=(8,), seconds=2, warm_up=False),
+    "short": Setting("short", 2),
+    "cut": Setting("cut", 1, topics=("start", "scaling", "reads"), connections=(8,), warm_up=False),
 }
 
 
@@ -112,8 +112,6 @@ class Run:
         setting, record = self.setting, self.record
         self.say(f"{prefix}: from nothing")
         start.bring_up(deployment, _READERS, record)
-        if self._wants("memory"):
-            start.memory_at_rest(deployment, record)
         loaded = load_seattle(Client(deployment.running))
         count = f"SELECT COUNT(*) AS n FROM {loaded.table}"
         _await_everywhere(deployment, count)
@@ -123,6 +121,8 @@ class Run:
         if self._wants("writes"):
             self.say(f"{prefix}: writes")
             replication.writes_per_second(deployment, "delete", setting.seconds, record)
+        if self._wants("memory"):
+            start.memory_of_parts(deployment, record)
         if self._wants("rolling"):
             self.say(f"{prefix}: all readers replaced under load")
             changes.replace_all(deployment, count, record)
@@ -157,11 +157,11 @@ class Run:
 
     def _engine(self) -> None:
         for readers in self.setting.deployed:
-            self.say(f"the engine: bringing {readers} readers up")
+            self.say(f"the engine: bringing it up with readers: {readers}")
             _bring_to(self.ours, readers)
             self.say("the engine: waiting until the stack has settled")
             time.sleep(SETTLED_SECONDS)
-            self.say(f"the engine: up and preview without a change, {readers} readers")
+            self.say(f"the engine: up and preview without a change, readers: {readers}")
             engine.no_change(self.ours, self.empty, readers, self.setting.rounds, self.record)
         only_declared = [count for count in engine.DECLARED if count not in self.setting.deployed]
         self.say(f"the engine: previews with {', '.join(map(str, only_declared))} readers")

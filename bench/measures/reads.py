@@ -21,6 +21,11 @@ def label(way: str, connections: int) -> str:
     return f"{way}, {connections} connection{'s' if connections > 1 else ''}"
 
 
+def p99(what: str) -> str:
+    """Name of the figure of the time that one request of a hundred takes longer than."""
+    return f"{what}: p99"
+
+
 def measure(deployment: Deployment, query: str, connections: Sequence[int], seconds: int, record: Record) -> None:
     """All ways in turn. The deployment has one reader."""
     side = deployment.side
@@ -32,7 +37,7 @@ def measure(deployment: Deployment, query: str, connections: Sequence[int], seco
             what = label(request.label, count)
             record.add("reads", what, side, "requests/s", seen.per_second)
             record.add("reads", f"{what}: p50", side, "ms", seen.p50_ms)
-            record.add("reads", f"{what}: p99", side, "ms", seen.p99_ms)
+            record.add("reads", p99(what), side, "ms", seen.p99_ms)
     record.add("reads", "failed requests", side, "requests", failed)
 
 

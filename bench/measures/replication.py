@@ -13,7 +13,8 @@ from bench.figures import Record
 from config.layout import SEAFOWL_PORT
 
 _PATIENCE_SECONDS = 30
-_POLL_SECONDS = 0.001
+_POLL_SECONDS = 0.005
+"""Pause before a reader is asked again: without one, asking takes the cores that replication needs."""
 _names = itertools.count()
 
 

@@ -1,4 +1,4 @@
-"""From nothing to the first write and the first reads; and what the parts need at rest."""
+"""From nothing to the first write and the first reads; and the memory of the parts."""
 
 import itertools
 import time
@@ -57,7 +57,7 @@ def _first_reads(deployment: Deployment, table: str, readers: int) -> None:
     await_true(all_answer, f"not every reader of {deployment.label} answers", _PATIENCE_SECONDS)
 
 
-def memory_at_rest(deployment: Deployment, record: Record) -> None:
+def memory_of_parts(deployment: Deployment, record: Record) -> None:
     """MiB of each part (the mean of the readers), and of all together."""
     parts = deployment.parts()
     with Engine(deployment.docker) as engine:
