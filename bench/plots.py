@@ -14,6 +14,8 @@ from bench.tables import HEADINGS
 _COLORS: dict[Side, str] = {"ours": "#1b7f5c", "compose": "#c1783a", "empty": "#8a8a8a"}
 _COMPARED: tuple[Side, Side] = ("ours", "compose")
 _SIZE_INCHES = (7.5, 3.2)
+_HEIGHT = 0.8 / len(_COMPARED)
+"""Of a bar, where the distance of one quantity to the next is 1."""
 
 _PLAIN: Any = {
     # Ids of parts are hashes with this in them, not random ones.
@@ -37,7 +39,7 @@ def draw(results: Sequence[Result], folder: Path) -> list[str]:
         with mpl.rc_context(_PLAIN):  # pyright: ignore[reportUnknownMemberType]
             canvas: Any = Canvas(figsize=_SIZE_INCHES, layout="constrained")
             axes: Any = canvas.subplots()
-            axes.set_title(result.title, loc="left", fontsize=10)
+            canvas.suptitle(result.title, x=0, ha="left", fontsize=10)
             plot(axes, result)
             stand_ins = ", ".join(result.about.stand_ins)
             if stand_ins:
@@ -59,7 +61,16 @@ def _start(axes: Any, result: Result) -> None:
 def _scaling(axes: Any, result: Result) -> None:
     labels = [changes.scale_label(*step) for step in changes.STEPS_UP]
     _bars(axes, result, {changes.traffic_seconds(label): f"{label}:\nthe last new one answers" for label in labels})
+    for place, label in enumerate(labels):
+        if result.figure(changes.traffic_seconds(label), "compose") is None:
+            axes.text(0, place + _HEIGHT / 2, " never by itself", va="center", color=_COLORS["compose"])
     axes.set_xlabel("seconds: median, and lowest to highest")
+
+
+def _rolling(axes: Any, result: Result) -> None:
+    what = changes.failed_requests(changes.REPLACED)
+    _bars(axes, result, {what: "failed requests"})
+    axes.set_xlabel("failed requests a round: median, and lowest to highest")
 
 
 def _reads(axes: Any, result: Result) -> None:
@@ -104,6 +115,7 @@ def _engine(axes: Any, result: Result) -> None:
 _PLOTS: dict[str, Callable[[Any, Result], None]] = {
     "start": _start,
     "scaling": _scaling,
+    "rolling": _rolling,
     "reads": _reads,
     "replication": _replication,
     "memory": _memory,
@@ -114,21 +126,22 @@ _PLOTS: dict[str, Callable[[Any, Result], None]] = {
 def _bars(axes: Any, result: Result, labels: dict[str, str]) -> None:
     """A group of horizontal bars a quantity, one a side; the first one is on top."""
     whats = [what for what in labels if any(figure.what == what for figure in result.figures)]
-    height = 0.8 / len(_COMPARED)
     for index, side in enumerate(_COMPARED):
         there = [(place, one) for place, what in enumerate(whats) if (one := result.figure(what, side)) is not None]
+        if not there:
+            continue
         axes.barh(
-            [place + (index - 0.5) * height for place, _ in there],
+            [place + (index - 0.5) * _HEIGHT for place, _ in there],
             [one.median for _, one in there],
-            height=height * 0.9,
+            height=_HEIGHT * 0.9,
             xerr=_spread([one for _, one in there]),
             color=_COLORS[side],
             error_kw={"capsize": 2, "linewidth": 0.8},
             label=HEADINGS[side],
         )
     axes.set_yticks(range(len(whats)), [labels[what] for what in whats])
-    axes.invert_yaxis()
-    axes.legend(frameon=False)
+    axes.set_ylim(len(whats) - 0.5, -0.5)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(_COMPARED))
 
 
 def _spread(figures: Sequence[Figure]) -> list[list[float]]:
