@@ -155,7 +155,7 @@ def _lost_quorum(claim: Claim, seen: Seen) -> list[str]:
 def _moved_data(claim: Claim) -> list[str]:
     """Where the config has the data in another place than where it lies: the cluster would come up without it."""
     moved = [
-        f"  {what}: it lies in {before}, and the config now says {claim.places.get(what, 'nothing')}"
+        f"  {what}: it lies in {before}, and the config now says {claim.places.get(what, 'nothing')}{_said_by(what)}"
         for what, before in claim.places_before.items()
         if claim.places.get(what) != before
     ]
@@ -167,6 +167,12 @@ def _moved_data(claim: Claim) -> list[str]:
         + "\nTake the change back. To start without the data, `pulumi destroy` first. If you have moved the data there "
         "yourself: `pulumi up --replace '**data-location'`."
     ]
+
+
+def _said_by(place: str) -> str:
+    """Which key says where a thing lies, in brackets; nothing of what follows from the stack's name."""
+    key = {"table data": "seafowl:objectStore", "bucket": "seafowl:objectStore", "Docker Engine": "docker:host"}
+    return f" ({key[place]})" if place in key else ""
 
 
 def _other_deployments(claim: Claim, containers: Iterable[dict[str, Any]]) -> list[str]:

@@ -329,7 +329,7 @@ def test_data_that_would_be_left_behind_is_refused_with_both_places_and_the_ways
     with pytest.raises(ClusterError) as caught:
         check(LOCAL, moved)
     text = str(caught.value)
-    assert "bucket: it lies in seafowl, and the config now says other" in text
+    assert "bucket: it lies in seafowl, and the config now says other (seafowl:objectStore)" in text
     assert "table data" not in text, "what did not move is not told"
     assert "`pulumi destroy` first" in text
     assert "--replace '**data-location'" in text
