@@ -82,6 +82,19 @@ def deployment_id(seen: pulumi.Output[Seen], settings: Settings) -> pulumi.Outpu
     return pulumi.Output.all(stash.output, seen, places, kept.output).apply(checked)
 
 
+def once_judged(deployment: pulumi.Output[str]) -> pulumi.Output[None]:
+    """Resolves once the host was judged, in a preview too; fails where it was found unfit.
+
+    For what the stack exports: else a refused `up` would leave outputs that tell of a cluster which is not there.
+    """
+
+    async def judged() -> None:
+        # Not by `apply`: in the preview of a new stack the id is not known, and so would be no output.
+        await deployment.future()
+
+    return pulumi.Output.from_input(judged())
+
+
 def _ports(settings: Settings) -> dict[str, int]:
     tls = settings.ingress.tls
     redirect = {} if tls is None or tls.redirect_port is None else {"ingress.tls.redirectPort": tls.redirect_port}

@@ -1,11 +1,13 @@
 """The whole stack, wired: what is declared, in which order it is needed, and what is exported."""
 
+from functools import partial
+
 import pulumi
 import pulumi_docker as docker
 
 from cluster.labels import DEPLOYMENT
 from components.access_tokens import access_tokens
-from components.checks import deployment_id, first_look, when_healthy
+from components.checks import deployment_id, first_look, once_judged, when_healthy
 from components.consul import Consul, ConsulArgs
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
@@ -77,14 +79,21 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
     when_healthy(
         config.docker, seen, consul=consul, object_store=object_store, writer=writer, readers=readers, ingress=ingress
     )
-    pulumi.export("queryUrl", f"{ingress.url}/q")
-    pulumi.export("writeUrl", f"{ingress.url}/w/q")
-    pulumi.export("readers", settings.readers)
-    for key, token in tokens.outputs.items():
-        pulumi.export(key, token)
-    if ingress.certificate is not None:
-        pulumi.export("certificate", ingress.certificate)
-    pulumi.export("versions", _versions(settings))
+    outputs: dict[str, pulumi.Input[object]] = {
+        "queryUrl": f"{ingress.url}/q",
+        "writeUrl": f"{ingress.url}/w/q",
+        "readers": settings.readers,
+        **tokens.outputs,
+        **({} if ingress.certificate is None else {"certificate": ingress.certificate}),
+        "versions": _versions(settings),
+    }
+    judged = once_judged(deployment)
+    for key, value in outputs.items():
+        pulumi.export(key, judged.apply(partial(_itself, value)))
+
+
+def _itself(value: pulumi.Input[object], _: None) -> pulumi.Input[object]:
+    return value
 
 
 def _network(name: str, deployment: pulumi.Input[str], internal: bool) -> docker.Network:

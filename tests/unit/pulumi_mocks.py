@@ -5,6 +5,7 @@ What this does not prove: what the real engine and the real provider make of the
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ import pulumi
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.settings import get_root_resource, set_root_resource
+from pulumi.runtime.sync_await import _ensure_event_loop
 
 from cluster.engine import DockerHost
 from cluster.preflight import Seen
@@ -146,6 +148,8 @@ def run(program: Callable[[], object], preview: bool = False, record: Record | N
     What it raises is raised here; give a `record` to see what it had declared until then.
     """
     record = record or Record()
+    # A test that ran a loop of its own has left none.
+    _ensure_event_loop()
     set_root_resource(None)  # pyright: ignore[reportArgumentType] (else the last run's stack and outputs stay)
     set_mocks(_Answers(), project="seafowl", stack="dev", preview=preview, monitor=_Monitor(record))
 
@@ -155,10 +159,20 @@ def run(program: Callable[[], object], preview: bool = False, record: Record | N
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         return program()
 
-    inner()
-    root = get_root_resource()
-    record.outputs = dict(getattr(root, "outputs", {}))
+    try:
+        inner()
+    finally:
+        _write_outputs_down(record)
     return record
+
+
+@pulumi.runtime.test
+async def _write_outputs_down(record: Record) -> None:
+    for key, value in dict(getattr(get_root_resource(), "outputs", {})).items():
+        output = pulumi.Output.from_input(value)
+        with suppress(Exception):  # of a program that failed
+            # Of a secret, the text would look like one that a preview shows.
+            record.outputs[key] = output if await output.is_secret() else await output.future()
 
 
 def stack_config(config: dict[str, Any], secrets: dict[str, str] | None = None) -> StackConfig:

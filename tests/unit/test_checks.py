@@ -77,6 +77,11 @@ def test_a_host_that_cannot_be_used_is_refused_before_anything_of_it_is_touched(
         declare_stack(**{asked: refuse}, record=record)
     assert [r.label for kind in ("Container", "Volume", "Network") for r in record.of(kind)] == []
     assert "Stash deployment" in record.labels, "nothing at all was declared: the test would prove nothing"
+    assert record.outputs == {}, "the outputs would tell of what is not there"
+
+
+def test_a_preview_shows_the_outputs_also_where_the_deployment_has_no_id_yet() -> None:
+    assert declare_stack(preview=True).outputs["queryUrl"] == "http://127.0.0.1:8080/q"
 
 
 def test_what_the_stack_claims_is_judged_by_what_was_seen_and_containers_carry_its_id() -> None:
