@@ -25,7 +25,7 @@ def _address(value: str) -> str:
     if "@" in value:
         raise refusal("must not carry a token (it would stand in clear text): set the secret consulToken")
     # A path is put before the lease's key. (An IPv6 address would have to be a name: the supervisor asks IPv4's DNS.)
-    match = re.fullmatch(r"https?://[A-Za-z0-9.-]+(:(\d{1,5}))?(/[A-Za-z0-9_./-]*)?", value)
+    match = re.fullmatch(r"https?://[A-Za-z0-9.-]+(:([0-9]{1,5}))?(/[A-Za-z0-9_./-]*)?", value)
     if match is None or not 0 < int(match[2] or 1) < 2**16:
         raise refusal("must be the URL of a Consul server or agent, such as http://consul.example.org:8500")
     return value.rstrip("/")

@@ -171,6 +171,7 @@ def test_the_url_of_a_consul_is_accepted_without_its_last_slash(address: str, ke
         "http://consul.example.org:0",
         "http://consul.example.org:99999",
         "http://consul.example.org:port",
+        "http://consul.example.org:٣",
         "http://[consul.example.org",
         "http://[::1]:8500",
         f"{MINE}\n",
