@@ -79,7 +79,8 @@ class ClientLimitSettings(Model):
     burst: Annotated[WholeNumber, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="requests of one client that may come at once, above the rate"
     )
-    connections: Annotated[WholeNumber, Field(ge=1, le=100_000)] | None = Field(
+    # NGINX takes no larger limit.
+    connections: Annotated[WholeNumber, Field(ge=1, le=65535)] | None = Field(
         default=None, description="requests of one client address at the same time; 429 over it"
     )
 

@@ -59,7 +59,7 @@ def parts(**optional: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
     return st.fixed_dictionaries({}, optional=optional)
 
 
-RATES = st.integers(1, 100_000)
+RATES = st.integers(1, 65535)
 INGRESS = parts(
     bindAddress=st.ip_addresses().filter(lambda a: a.version == 4 or a.ipv4_mapped is None).map(str),
     # Below every port that is sent on, and that in turn may not be it.
