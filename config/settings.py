@@ -69,8 +69,9 @@ def _volume_name(value: str) -> str:
 def _image_reference(value: str) -> str:
     # As Docker reads it: [host[:port]/]path, then a tag or a digest. One of these is required: an image without them
     # changes under the stack, and no diff says so.
-    host = r"([A-Za-z0-9.-]+(:\d+)?/)?"
-    path = r"[a-z0-9]+([._/-]+[a-z0-9]+)*"
+    # What has no dot and no port is a host only if it is `localhost`.
+    host = r"((localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(:[0-9]+)?/)?"
+    path = r"[a-z0-9]+((\.|__?|-+|/)[a-z0-9]+)*"
     tag, digest = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"@sha256:[0-9a-f]{64}"
     if not re.fullmatch(f"{host}{path}({tag}|{digest}|{tag}{digest})", value):
         raise refusal(

@@ -94,6 +94,8 @@ def test_an_empty_config_is_a_working_one() -> None:
         ),
         ({"images": {"nginx": "nginx:1.30"}}, "images.nginx", "nginx:1.30"),
         ({"images": {"nginx": "host:5000/a/nginx:1.30"}}, "images.nginx", "host:5000/a/nginx:1.30"),
+        ({"images": {"nginx": "Registry.example.org/a--b/c__d:1"}}, "images.nginx", "Registry.example.org/a--b/c__d:1"),
+        ({"images": {"nginx": "localhost/nginx:1.30"}}, "images.nginx", "localhost/nginx:1.30"),
         ({"images": {"nginx": f"nginx@sha256:{'a' * 64}"}}, "images.nginx", f"nginx@sha256:{'a' * 64}"),
         ({"images": {"nginx": f"nginx:1@sha256:{'a' * 64}"}}, "images.nginx", f"nginx:1@sha256:{'a' * 64}"),
         ({"images": {"node": "me/node:1", "nginx": "nginx:1.31"}}, "images.node", "me/node:1"),
@@ -191,6 +193,9 @@ def test_what_cannot_work_is_refused_with_its_key_and_the_way_out(path: str, val
     [
         pytest.param("images.nginx", "NGINX:1.30", id="docker-takes-no-capitals"),
         pytest.param("images.nginx", "host:5000:1.30", id="two-tags"),
+        pytest.param("images.nginx", "Team/nginx:1.30", id="no-host-without-a-dot"),
+        pytest.param("images.nginx", "host:٣/nginx:1.30", id="no-port-but-of-0-to-9"),
+        pytest.param("images.nginx", "nginx..light:1.30", id="no-two-dots"),
         pytest.param("objectStore.minio.bucket", "192.168.5.4", id="minio-takes-no-bucket-like-an-address"),
         pytest.param("objectStore.minio.bucket", "a.-b", id="minio-takes-no-dot-beside-a-dash"),
         pytest.param("resources.reader.cpus", 0.001, id="docker-takes-no-less-than-a-hundredth-cpu"),
