@@ -6,7 +6,6 @@ Pulumi outputs (`config.stack_config`). The config reference in README.md is mad
 
 import re
 from typing import Annotated, Any, cast
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, field_validator, model_validator
 
@@ -41,23 +40,25 @@ def _bucket_name(value: str) -> str:
 
 
 def _prefix(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", value):
+    # Clients take `.` and `..` out of a URL.
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", value) or {".", ".."} & set(value.split("/")):
         raise refusal("must be a path without a slash at either end, of A-Z, a-z, 0-9, '_', '.', '-', such as team/dev")
     return value
 
 
 def _endpoint(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        # Reading the port checks it.
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
-    except ValueError:
-        raise refusal(_ENDPOINT) from None
-    if url.username or url.password:
+    if "@" in value:
         raise refusal("must not carry credentials (they would stand in clear text): use s3AccessKeyId and its siblings")
-    if not usable or url.path not in ("", "/") or url.query or url.fragment:
+    match = re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}))?/?", value)
+    if match is None or not 0 < int(match[3] or 1) < 2**16:
         raise refusal(_ENDPOINT)
     return value.rstrip("/")
+
+
+def _region(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        raise refusal("must be a region's name, of A-Z, a-z, 0-9, '_' and '-', such as eu-west-1")
+    return value
 
 
 def _volume_name(value: str) -> str:
@@ -103,9 +104,8 @@ class S3Settings(Model):
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
         default=None, description="URL of the service; left out for AWS"
     )
-    region: str | None = Field(
+    region: Annotated[str, AfterValidator(_region)] | None = Field(
         default=None,
-        min_length=1,
         validate_default=True,
         description="region, such as eu-west-1; required without an endpoint",
     )

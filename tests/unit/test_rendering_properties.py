@@ -37,7 +37,7 @@ def limits(least: int) -> st.SearchStrategy[dict[str, Any]]:
 
 
 S3 = st.fixed_dictionaries(
-    {"bucket": BUCKETS, "region": st.text(min_size=1)},
+    {"bucket": BUCKETS, "region": st.from_regex(r"[A-Za-z0-9_-]+", fullmatch=True)},
     optional={
         "endpoint": st.sampled_from(["http://s3:9000", "https://s3.example.org", "https://[::1]:9000/"]),
         "prefix": st.from_regex(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,2}", fullmatch=True),
