@@ -167,11 +167,19 @@ class ImageSettings(Model):
         return self
 
 
+def _cpus(value: float) -> float:
+    if round(value, 9) != value:
+        raise refusal("must have at most 9 digits behind the point, such as 0.333: Docker counts in billionths")
+    return value
+
+
 class Limits(Model):
     """Limits of one container of a role; what is left out is not limited."""
 
     memory: Size | None = Field(default=None, description="memory, such as 1GiB; the container is killed above it")
-    cpus: float | None = Field(default=None, ge=0.01, le=1024, description="CPUs, such as 0.5")
+    cpus: Annotated[float, Field(ge=0.01, le=1024), AfterValidator(_cpus)] | None = Field(
+        default=None, description="CPUs, such as 0.5"
+    )
 
 
 def _starts_with(minimum: int) -> AfterValidator:

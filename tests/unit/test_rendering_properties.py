@@ -33,7 +33,8 @@ def sizes(least: int) -> st.SearchStrategy[str]:
 
 
 def limits(least: int) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional={"memory": sizes(least), "cpus": st.floats(0.01, 1024)})
+    cpus = st.floats(0.01, 1024).map(lambda number: round(number, 9))
+    return st.fixed_dictionaries({}, optional={"memory": sizes(least), "cpus": cpus})
 
 
 S3 = st.fixed_dictionaries(
