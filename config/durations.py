@@ -27,7 +27,8 @@ def _parsed(value: Any) -> timedelta:
     # Compared as numbers: what is far too large is no timedelta.
     if seconds > _LONGEST.total_seconds():
         raise refusal("must be at most 24h")
-    return timedelta(seconds=seconds)
+    # In whole milliseconds: all that is told of a time elsewhere, and every part must be told the same.
+    return timedelta(milliseconds=round(seconds * 1000))
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parsed)]

@@ -36,6 +36,8 @@ def refusal(text: object) -> str:
         ("1.5s", 1500),
         ("0.1s", 100),
         (" 2 m ", 120_000),
+        ("2000.4ms", 2000),
+        ("0.0001s", 0),
     ],
 )
 def test_a_number_with_a_unit_is_a_time(text: str, milliseconds: int) -> None:
