@@ -36,6 +36,9 @@ SHORTEST_TOKEN = 20
 """Characters. Seafowl keeps an unsalted SHA-256 of a token, which a short one does not withstand."""
 
 
+_PRINTABLE = "must be of printable characters without spaces"
+
+
 def problems(
     config: Mapping[str, Any], secrets: Mapping[str, str], namespace: str, is_secret: Callable[[str], bool]
 ) -> list[Problem]:
@@ -61,7 +64,7 @@ def problems(
     if config.get("lease") != "consul" or _object(config, "consul").get("address") is None:
         found += _unread(_CONSUL_TOKEN, hidden, "lease is not consul with an address of yours")
     elif "consulToken" in hidden and not re.fullmatch(r"[!-~]+", hidden["consulToken"]):
-        found.append(("consulToken", "must be of printable characters without spaces: others do not pass in a header"))
+        found.append(("consulToken", f"{_PRINTABLE}: others do not pass in a header"))
     found += _tls(_object(_object(config, "ingress"), "tls"), secrets, hidden)
     return [Problem(f"{namespace}:{key}", reason) for key, reason in found]
 
@@ -87,10 +90,15 @@ def _unread(keys: Iterable[str], hidden: Mapping[str, str], why: str) -> list[tu
 def _s3(store: Mapping[str, Any], secrets: Mapping[str, str], hidden: Mapping[str, str]) -> list[tuple[str, str]]:
     if "s3" not in store:
         return _unread(_S3_KEYS, hidden, "objectStore names no s3")
-    return [
+    missing = [
         (key, f"is missing: objectStore.s3 needs the {meaning}. Set it with `pulumi config set --secret {key}`")
         for key, meaning in _S3_KEYS.items()
         if key not in secrets
+    ]
+    return missing + [
+        (key, f"{_PRINTABLE}: others are in no key of an S3 service")
+        for key in _S3_KEYS
+        if key in hidden and not re.fullmatch(r"[!-~]+", hidden[key])
     ]
 
 

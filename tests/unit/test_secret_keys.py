@@ -78,6 +78,15 @@ def test_a_missing_key_of_an_s3_service_is_named(missing: str) -> None:
     assert f"is missing: objectStore.s3 needs the {SECRET_KEYS[missing]}." in reason(wrong)
 
 
+@pytest.mark.parametrize("key", S3_KEYS)
+@pytest.mark.parametrize("value", ["", " ", "hunter2 hunter2", "hunter2\r", "hunter2\0", "hunter2é"])
+def test_what_is_no_key_of_an_s3_service_is_refused_and_not_quoted(key: str, value: str) -> None:
+    wrong = found(S3, **{**dict.fromkeys(S3_KEYS, "key"), key: value})
+    assert keys(wrong) == [key]
+    assert reason(wrong).startswith("must be of printable characters without spaces")
+    assert "hunter2" not in reason(wrong)
+
+
 @pytest.mark.parametrize("store", [{}, {"objectStore": {"minio": {}}}, {"objectStore": "s3"}, {"objectStore": None}])
 def test_keys_of_an_s3_service_that_is_not_there_are_refused(store: dict[str, Any]) -> None:
     wrong = found(store, s3AccessKeyId="key")
