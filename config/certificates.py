@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 _SELF_SIGNED_DAYS = 825
 """What clients accept at most of a certificate that was not made by a public authority (macOS, iOS)."""
+
+
+_SHORTEST_RSA_KEY, _SHORTEST_EC_KEY = 2048, 224
+"""Bits."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,19 @@ def judge(certificate: str, key: str, now: datetime) -> Verdict:
             key="is not the key of the certificate in ingress.tls.certificate: NGINX would refuse the pair. Set both "
             "of one pair (the server's own certificate must be the first in the file)"
         )
+    if _is_weak(public):
+        return Verdict(
+            certificate="has a key that is too short, and NGINX refuses to serve it: use an RSA key of at least 2048 "
+            "bits, or a P-256 key"
+        )
     return Verdict(warning=_out_of_date(leaf, now))
+
+
+def _is_weak(key: PublicKeyTypes) -> bool:
+    """Whether OpenSSL takes a key for weaker than 112 bits (its security level 2, the default)."""
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
+        return key.key_size < _SHORTEST_RSA_KEY
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _SHORTEST_EC_KEY
 
 
 def _spki(key: PublicKeyTypes) -> bytes:

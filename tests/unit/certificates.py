@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -20,9 +22,15 @@ class Pair:
     key: str
 
 
-def pair(name: str = "db.example.org", *, since: datetime = NOW - DAY, until: datetime = NOW + 30 * DAY) -> Pair:
-    """A pair that is valid from `since` to `until`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def pair(
+    name: str = "db.example.org",
+    *,
+    since: datetime = NOW - DAY,
+    until: datetime = NOW + 30 * DAY,
+    key: Key | None = None,
+) -> Pair:
+    """A pair that is valid from `since` to `until`, of a new P-256 key unless there is one."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
@@ -43,7 +51,7 @@ def expired() -> Pair:
     return pair(since=until - DAY, until=until)
 
 
-def pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None, *, old: bool = False) -> str:
+def pem(key: Key, passphrase: bytes | None = None, *, old: bool = False) -> str:
     """`key` as PEM text, encrypted where there is a passphrase; `old`: in the format of OpenSSL 0.9."""
     kind = serialization.PrivateFormat.TraditionalOpenSSL if old else serialization.PrivateFormat.PKCS8
     how: serialization.KeySerializationEncryption = serialization.NoEncryption()

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from config.certificates import Verdict, judge, self_signed
-from tests.unit.certificates import DAY, NOW, Pair, expired, pair, pem
+from tests.unit.certificates import DAY, NOW, Key, Pair, expired, pair, pem
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,25 @@ def test_a_key_with_a_passphrase_is_refused_because_nginx_would_ask_for_it(mine:
     assert judge(mine.certificate, encrypted, NOW) == Verdict(
         key="is encrypted with a passphrase, which NGINX would ask for: give it without one"
     )
+
+
+@pytest.mark.parametrize(
+    "key", [rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP192R1())], ids=["rsa", "ec"]
+)
+def test_a_key_that_nginx_does_not_serve_is_refused_before_it_is_asked(key: Key) -> None:
+    weak = pair(key=key)
+    assert judge(weak.certificate, weak.key, NOW) == Verdict(
+        certificate="has a key that is too short, and NGINX refuses to serve it: use an RSA key of at least 2048 bits, "
+        "or a P-256 key"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP224R1())], ids=["rsa", "ec"]
+)
+def test_the_shortest_keys_that_nginx_serves_are_accepted(key: Key) -> None:
+    mine = pair(key=key)
+    assert judge(mine.certificate, mine.key, NOW) == Verdict()
 
 
 def test_an_expired_certificate_is_a_warning_and_not_refused() -> None:
