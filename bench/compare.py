@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def _compared(wanted: argparse.Namespace) -> int:
             console.print(note, style="italic")
     console.print(told(results[0].about).replace("**", ""))
     console.print(f"kept in {into}")
-    return _verdict(setting, results)
+    return verdict(setting, results)
 
 
 def _arguments() -> argparse.Namespace:
@@ -139,7 +139,8 @@ def _results(run: Run) -> list[Result]:
     ]
 
 
-def _verdict(setting: Setting, results: list[Result]) -> int:
+def verdict(setting: Setting, results: Sequence[Result]) -> int:
+    """The exit code: of the cut, 1 where a request failed on our side."""
     if setting.name != "cut":
         return 0
     failed = [

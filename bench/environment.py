@@ -45,8 +45,12 @@ def problems(ports: Sequence[int] = (OURS_PORT, COMPOSE_PORT)) -> Iterator[str]:
         return
     if wrk.missing():
         yield "wrk, which makes the load, is not installed: run `ops/setup.sh wrk` (Debian: apt-get install wrk)"
+    host = docker_host(None, None)
+    if not host.url.startswith("unix://"):
+        yield f"nodes are asked at their own addresses, which only their Docker host reaches: run it there (not {host.url})"
+        return
     try:
-        with Engine(docker_host(None, None)):
+        with Engine(host):
             pass
     except ClusterError as error:
         yield str(error)

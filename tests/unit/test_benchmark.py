@@ -17,14 +17,14 @@ import yaml
 
 from bench import environment
 from bench.commands import Command
-from bench.compare import main
+from bench.compare import main, verdict
 from bench.deployments import compose_images
 from bench.figures import About, Figure, Goal, Record, Result, Side, Unit, percentile, read_results
 from bench.goals import PROVIDER, SEAFOWL, goals, per_reader_ms
 from bench.measures import changes, engine, start
 from bench.plots import draw
-from bench.report import PAGE, PLOTS, with_figures
-from bench.rounds import RESULTS, TOPICS
+from bench.report import PAGE, PLOTS, figures_text, with_figures
+from bench.rounds import RESULTS, SETTINGS, TOPICS
 from bench.tables import cell, figures_grid, markdown, ratio
 from config.settings import Settings
 
@@ -153,6 +153,14 @@ def test_a_goal_names_only_stand_ins_that_were_there() -> None:
     assert goals("start", figures, ())[0].stand_ins == ()
 
 
+@pytest.mark.parametrize(
+    ("setting", "side", "failed", "code"),
+    [("cut", "ours", 0, 0), ("cut", "ours", 1, 1), ("cut", "compose", 1, 0), ("short", "ours", 1, 0)],
+)
+def test_the_cut_fails_where_a_request_failed_on_our_side(setting: str, side: Side, failed: int, code: int) -> None:
+    assert verdict(SETTINGS[setting], [result(figure("failed", failed, side=side, unit="requests"))]) == code
+
+
 # The page and the plots
 
 
@@ -160,6 +168,19 @@ def test_the_page_has_the_figures_of_the_kept_results() -> None:
     page = PAGE.read_text()
     plots = [path.name for path in PLOTS.glob("*.svg")]
     assert with_figures(page, read_results(RESULTS, TOPICS), plots) == page, "run `make bench-report`"
+
+
+def test_the_figures_of_the_page_begin_in_short_and_say_what_was_a_stand_in() -> None:
+    missed = Goal(what="up", wanted="1 s", measured="2 s", met=False, stand_ins=(SEAFOWL,))
+    kept = result(figure(start.FIRST_WRITE, 1), figure("something else", 2), wanted=(missed,))
+    short, _, whole = figures_text([kept], ["start.svg"]).partition("### Title")
+    assert start.FIRST_WRITE in short
+    assert "something else" not in short
+    assert "something else" in whole
+    assert "| up | 1 s | 2 s | MISSED | Seafowl |" in whole
+    assert "](plots/start.svg)" in whole
+    assert "stand-ins of the air-gapped kit: Seafowl" in whole
+    assert "a note" in whole
 
 
 def test_a_plot_of_the_same_figures_is_the_same_file(tmp_path: Path) -> None:
@@ -217,6 +238,7 @@ class NoContainers:
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with everything that the benchmark needs; returns the local stack's folder."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("SEAFOWL_LOCAL", str(tmp_path))
     (tmp_path / "compose").write_text("/opt/docker-compose\n")
     monkeypatch.setattr(environment, "Engine", NoContainers)
@@ -257,6 +279,9 @@ def test_no_load_generator_no_docker_and_no_environment_are_told_apart(
     def no_engine(*_: Any) -> None:
         raise environment.ClusterError("No Docker Engine answers")
 
+    monkeypatch.setenv("DOCKER_HOST", "ssh://elsewhere")
+    assert "ssh://elsewhere" in next(iter(environment.problems(ports=())))
+    monkeypatch.delenv("DOCKER_HOST")
     monkeypatch.setattr(environment, "Engine", no_engine)
     assert list(environment.problems(ports=())) == ["No Docker Engine answers"]
     monkeypatch.delenv("SEAFOWL_LOCAL")
