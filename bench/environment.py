@@ -47,7 +47,7 @@ def problems(ports: Sequence[int] = (OURS_PORT, COMPOSE_PORT)) -> Iterator[str]:
         yield "wrk, which makes the load, is not installed: run `ops/setup.sh wrk` (Debian: apt-get install wrk)"
     host = docker_host(None, None)
     if not host.url.startswith("unix://"):
-        yield f"nodes are asked at their own addresses, which only their Docker host reaches: run it there (not {host.url})"
+        yield f"nodes are asked at addresses that only their own host reaches: run it there, not for {host.url}"
         return
     try:
         with Engine(host):

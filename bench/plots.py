@@ -126,6 +126,8 @@ _PLOTS: dict[str, Callable[[Any, Result], None]] = {
 def _bars(axes: Any, result: Result, labels: dict[str, str]) -> None:
     """A group of horizontal bars a quantity, one a side; the first one is on top."""
     whats = [what for what in labels if any(figure.what == what for figure in result.figures)]
+    if not whats:
+        return
     for index, side in enumerate(_COMPARED):
         there = [(place, one) for place, what in enumerate(whats) if (one := result.figure(what, side)) is not None]
         if not there:

@@ -35,12 +35,15 @@ def figures_text(results: Sequence[Result], plots: Sequence[str]) -> str:
     every = [figure for result in results for figure in result.figures if figure.side != "empty"]
     chosen = sorted((one for one in every if one.what in _IN_SHORT), key=lambda one: _IN_SHORT.index(one.what))
     blocks = ["### In short", markdown(figures_grid("", chosen))]
+    of_one_run = len({result.about.model_dump_json() for result in results}) == 1
+    blocks += [told(results[0].about)] if of_one_run else []
     for result in results:
         blocks.append(f"### {result.title}")
         if f"{result.topic}.svg" in plots:
             blocks.append(f"![{result.title}]({PLOTS.name}/{result.topic}.svg)")
         blocks += [markdown(grid) for grid in grids(result)]
-        blocks += [*result.notes, told(result.about)]
+        blocks += result.notes
+        blocks += [] if of_one_run else [told(result.about)]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -105,6 +105,6 @@ def told(about: About) -> str:
         else "All parts are the originals."
     )
     return (
-        f"Measured on {about.date}, {about.rounds} rounds ({about.setting} setting): {machine['cores']} cores, "
+        f"Measured on {about.date}, {about.rounds} round{'s' if about.rounds > 1 else ''} ({about.setting} setting): {machine['cores']} cores, "
         f"{machine['memory']}, {machine['system']}, kernel {machine['kernel']}. {versions}. {stand_ins}"
     )
