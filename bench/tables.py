@@ -98,6 +98,7 @@ def markdown(grid: Grid) -> str:
 def told(about: About) -> str:
     """One paragraph on how it was measured."""
     machine = about.machine
+    rounds = f"{about.rounds} rounds" if about.rounds > 1 else "one round"
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     stand_ins = (
         f"**Not the originals, but stand-ins of the air-gapped kit: {', '.join(about.stand_ins)}.**"
@@ -105,6 +106,6 @@ def told(about: About) -> str:
         else "All parts are the originals."
     )
     return (
-        f"Measured on {about.date}, {about.rounds} round{'s' if about.rounds > 1 else ''} ({about.setting} setting): {machine['cores']} cores, "
+        f"Measured on {about.date}, {rounds} ({about.setting} setting): {machine['cores']} cores, "
         f"{machine['memory']}, {machine['system']}, kernel {machine['kernel']}. {versions}. {stand_ins}"
     )

@@ -179,7 +179,7 @@ def test_the_figures_of_the_page_begin_in_short_and_say_what_was_a_stand_in() ->
     assert "something else" in whole
     assert "| up | 1 s | 2 s | MISSED | Seafowl |" in whole
     assert "](plots/start.svg)" in whole
-    assert "stand-ins of the air-gapped kit: Seafowl" in whole
+    assert "stand-ins of the air-gapped kit: Seafowl" in short
     assert "a note" in whole
 
 
