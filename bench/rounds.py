@@ -84,20 +84,26 @@ class Run:
             self.say(f"the images of {self.ours.label}")
             _bring_to(self.ours, 1)
 
-    def measure(self) -> None:
-        """All topics."""
-        if set(self.setting.topics) - {"engine"}:
-            for number in range(self.setting.rounds):
-                self._empty_up()
-                for deployment in (self.ours, self.compose):
-                    self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
-                    self.say(f"{deployment.label}: removing it")
-                    self.record.add("start", start.REMOVED, deployment.side, "s", deployment.remove())
-        if {"writes", "replication"} & set(self.setting.topics):
-            for writer, readers in _OTHER_MODES:
-                if writer == "wal" or "writes" in self.setting.topics:
-                    self._other_mode(writer, readers)
-        if "engine" in self.setting.topics:
+    def rounds(self) -> None:
+        """Both deployments in turn, with the topics that compare them."""
+        if not set(self.setting.topics) - {"engine"}:
+            return
+        for number in range(self.setting.rounds):
+            self._empty_up()
+            for deployment in (self.ours, self.compose):
+                self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
+                self.say(f"{deployment.label}: removing it")
+                self.record.add("start", start.REMOVED, deployment.side, "s", deployment.remove())
+
+    def journal_modes(self) -> None:
+        """Our stack with the modes that the Compose example has not."""
+        for writer, readers in _OTHER_MODES:
+            if self._wants("writes") or (writer == "wal" and self._wants("replication")):
+                self._other_mode(writer, readers)
+
+    def engine(self) -> None:
+        """Our stack with more and more readers, and the program that declares nothing."""
+        if self._wants("engine"):
             with self._removed(self.ours):
                 self._engine()
 
