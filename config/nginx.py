@@ -9,24 +9,14 @@ Three servers, and a request's path through them:
 Its values are numbers and our own constants: nothing a user writes as free text gets into it.
 """
 
-from datetime import timedelta
-
+from config import nginx_cache, nginx_clients, nginx_readers, nginx_writer
 from config.durations import shown
-from config.ingress_settings import AccessSettings, CacheSettings, IngressSettings
-from config.layout import (
-    CERTIFICATE,
-    INGRESS_PORT,
-    INGRESS_PRIVATE_PORT,
-    INGRESS_READERS_PORT,
-    INGRESS_REDIRECT_PORT,
-    READERS_ALIAS,
-    SEAFOWL_PORT,
-    WRITE_PORT,
-    WRITERS_ALIAS,
-)
+from config.ingress_settings import AccessSettings, IngressSettings
+from config.layout import INGRESS_PRIVATE_PORT, INGRESS_READERS_PORT
 from config.lease_settings import LeaseType
 from config.litefs import NodeRole
-from config.sizes import whole_mib
+from config.nginx_readers import TAKES_LONG, whole_read
+from config.nginx_writer import NEXT_CANDIDATE
 
 _PRIVATE = f"http://127.0.0.1:{INGRESS_PRIVATE_PORT}"
 
@@ -35,12 +25,6 @@ HEALTHY = f"curl --fail --silent --output /dev/null {_PRIVATE}/alive"
 
 RUNNING = f"curl --silent {_PRIVATE}/running"
 """Shell command inside the ingress that prints what NGINX runs with (`config.ingress_start`)."""
-
-_TAKES_LONG = 524
-"""Status with which the readers' server tells the public one that a query took too long. Clients get 504 for it,
-and 502 where no reader answered at all.
-"""
-
 _MAX_QUERY = "16m"
 """Largest body of a query to the readers."""
 
@@ -75,7 +59,7 @@ http {{
     fastcgi_temp_path /tmp/fastcgi;
     uwsgi_temp_path /tmp/uwsgi;
     scgi_temp_path /tmp/scgi;
-{_cache_path(ingress.cache)}
+{nginx_cache.path(ingress.cache)}
     # A client that does not get on with its request is not waited for.
     client_header_timeout 10s;
     client_body_timeout 30s;
@@ -87,22 +71,7 @@ http {{
 
     # Docker's own DNS: nodes come and go, and are found by their one name without a reload.
     resolver 127.0.0.11 valid=1s ipv6=off;
-
-    upstream readers {{
-        zone readers 64k;
-        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=1 fail_timeout={shown(ingress.retry_interval)};
-        keepalive 16;
-    }}
-
-    # The same, whatever they failed at: for when all of them did.
-    upstream every_reader {{
-        zone every_reader 64k;
-        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
-        keepalive 4;
-    }}
-
-{_writer_upstream(lease)}
-
+{nginx_readers.upstreams(ingress)}{nginx_writer.upstream(lease)}
     upstream readers_server {{
         server 127.0.0.1:{INGRESS_READERS_PORT};
         keepalive 16;
@@ -129,46 +98,7 @@ http {{
         "~^/w/" {_credential(access.write == "token" or access.read == "token")};
         default {_credential(access.read == "token")};
     }}
-
-    # What the client sent behind /w, undecoded; empty where only a decoded or shortened path would match.
-    map $request_uri $path_at_writer {{
-        "~^/w(?<rest>/.*)$" $rest;
-        default "";
-    }}
-
-    # Of a request that the writer did not answer: whether it can have seen it.
-    map $upstream_connect_time $writer_status {{
-        "~^[-, ]*$" 503;
-        default 502;
-    }}
-    map $writer_status $retry_after {{
-        503 1;
-        default "";
-    }}
-
-    # Reads go to the readers' server as POST, whatever they are: NGINX takes a GET for one that may be repeated as
-    # often as there are readers, and a query that brings its reader down must not bring all down.
-    map $request_method $method {{
-        HEAD GET;
-        default $request_method;
-    }}
-
-    # Of a query that failed: whether two readers were at it.
-    map $upstream_connect_time $tried_twice {{
-        volatile;
-        "~[0-9.]+ ?[,:] ?[0-9.]+" 1;
-        default "";
-    }}
-    # Of one that got no answer in time: whether the last reader took the connection.
-    map $upstream_connect_time $was_sent {{
-        volatile;
-        "~[0-9.]+$" 1;
-        default "";
-    }}
-    map $upstream_addr $last_asked {{
-        "~(?<address>[^ ,]+)$" $address;
-    }}
-{_cache_maps(ingress.cache)}{_limit_zones(ingress)}
+{nginx_writer.MAPS}{nginx_readers.MAPS}{nginx_cache.maps(ingress.cache)}{nginx_clients.limit_zones(ingress)}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header X-Request-Id $id;
@@ -187,54 +117,13 @@ http {{
 
     # public: the routes
     server {{
-        {_listen(ingress)}
+        {nginx_clients.listen(ingress)}
         access_log /dev/stdout json;
         client_max_body_size {_MAX_QUERY};
         add_header X-Request-Id $id always;
         # What HTTP knows and this server does not: a mistake of the client all the same.
         error_page 501 =400 @not_understood;
-{_limits(ingress)}
-        # Writes: to the writer, under the path as the client sent it (a decoded %2F would change an encoded query),
-        # and never a second time: nobody knows whether the first one was executed.
-        location ^~ /w/ {{
-            client_max_body_size {whole_mib(ingress.upload_limit)}m;
-            proxy_read_timeout {shown(ingress.write_timeout)};
-            proxy_send_timeout {shown(ingress.write_timeout)};
-            {_NEXT_CANDIDATE[lease]}
-            error_page 502 504 = @writer_away;
-            if ($path_at_writer = "") {{
-                return 400;
-            }}
-            proxy_pass http://writer$path_at_writer;
-
-            # Uploads: straight through, without a copy on the ingress's disk.
-            location ~ ^/w/([^/]+/)?upload/ {{
-                proxy_request_buffering off;
-                if ($path_at_writer = "") {{
-                    return 400;
-                }}
-                proxy_pass http://writer$path_at_writer;
-            }}
-        }}
-
-        location = /w/healthz {{
-            access_log off;
-            proxy_pass http://writer/healthz;
-            {_NEXT_CANDIDATE[lease]}
-            proxy_read_timeout 2s;
-            error_page 502 504 =503 @writer_away;
-        }}
-
-        location @writer_away {{
-            add_header X-Request-Id $id always;
-            add_header Retry-After $retry_after always;
-            default_type text/plain;
-            if ($retry_after) {{
-                return 503 "The writer is away. Nothing was sent to it: try again.\\n";
-            }}
-            return 502 "The writer did not answer. Whether it executed the request is not known.\\n";
-        }}
-{_cached_route(ingress)}
+{nginx_clients.limits(ingress)}{nginx_writer.routes(ingress, lease)}{nginx_cache.route(ingress)}
         location = /healthz {{
             access_log off;
             proxy_pass http://readers_server;
@@ -267,96 +156,14 @@ http {{
             proxy_pass http://readers_server;
             proxy_method POST;
             proxy_request_buffering off;
-            proxy_read_timeout {_whole_read(ingress)};
+            proxy_read_timeout {whole_read(ingress)};
             proxy_hide_header X-Node;
             proxy_intercept_errors on;
-            error_page {_TAKES_LONG} = @takes_long;
+            error_page {TAKES_LONG} = @takes_long;
             error_page 502 504 = @no_answer;
         }}
     }}
-{_redirect_server(ingress)}
-    # readers: to any of them, and to another one where the first does not answer (they only read)
-    server {{
-        listen 127.0.0.1:{INGRESS_READERS_PORT};
-        client_max_body_size 0;
-        proxy_method $http_x_method;
-        # As long as nothing was sent: to the next one.
-        proxy_next_upstream error timeout;
-        proxy_next_upstream_timeout 5s;
-        add_header X-Node $upstream_addr always;
-        proxy_hide_header Cache-Control;
-        add_header Cache-Control $cache_policy always;
-
-        location / {{
-            proxy_pass http://readers;
-            error_page 502 = @again;
-            error_page 504 = @timed_out;
-        }}
-
-        # No answer in time. Either the query takes long, then it must not be run on every reader in turn,
-        # or the reader hangs: then it does not answer this either.
-        location @timed_out {{
-            set $silent $last_asked;
-            auth_request /does-it-hang;
-            error_page 500 = @again;
-            try_files /nothing ={_TAKES_LONG}; # not `return`, which does not wait for the question's answer
-        }}
-
-        location = /does-it-hang {{
-            internal;
-            proxy_pass http://$silent/healthz;
-            proxy_method GET;
-            proxy_pass_request_body off;
-            proxy_set_header Content-Length "";
-            proxy_read_timeout 1s;
-        }}
-
-        # NGINX gives a request up when the list of readers changes under it, too: once more, with the list of now.
-        location @again {{
-            if ($tried_twice) {{
-                return 502;
-            }}
-            proxy_pass http://readers;
-            error_page 502 = @whoever;
-            error_page 504 = @no_answer;
-        }}
-
-        location @whoever {{
-            if ($tried_twice) {{
-                return 502;
-            }}
-            proxy_pass http://every_reader;
-            error_page 502 = @nobody;
-            error_page 504 = @no_answer;
-        }}
-
-        location @no_answer {{
-            if ($was_sent) {{
-                return {_TAKES_LONG};
-            }}
-            return 444;
-        }}
-
-        # Not a status, but a connection that breaks off: only then does the cache give an old answer (stale-if-error).
-        location @nobody {{
-            return 444;
-        }}
-
-        # Whether any reader answers. One that does not is left alone for a while by queries, too.
-        location = /healthz {{
-            proxy_pass http://readers;
-            proxy_read_timeout 1s;
-            proxy_next_upstream error timeout non_idempotent;
-            error_page 502 504 = @any_health;
-        }}
-
-        location @any_health {{
-            proxy_pass http://every_reader;
-            proxy_read_timeout 1s;
-            proxy_next_upstream error timeout non_idempotent;
-        }}
-    }}
-
+{nginx_clients.redirect_server(ingress)}{nginx_readers.server()}
     # private: for whoever is inside this container
     server {{
         listen 127.0.0.1:{INGRESS_PRIVATE_PORT};
@@ -382,7 +189,7 @@ http {{
         }}
         location = /answering/writer {{
             proxy_pass http://writer/healthz;
-            {_NEXT_CANDIDATE[lease]}
+            {NEXT_CANDIDATE[lease]}
             add_header X-Node $upstream_addr;
         }}
     }}
@@ -390,162 +197,5 @@ http {{
 """
 
 
-_NEXT_CANDIDATE: dict[LeaseType, str] = {
-    "static": "proxy_next_upstream off;",
-    # Only the primary takes a connection; what was sent to it is a POST, which NGINX sends to nobody else.
-    "consul": "proxy_next_upstream error timeout;",
-}
-
-
-def _writer_upstream(lease: LeaseType) -> str:
-    # Without connections that stay open to a candidate's write port: they would outlive its being the primary.
-    port, kept = (SEAFOWL_PORT, "\n        keepalive 16;") if lease == "static" else (WRITE_PORT, "")
-    return f"""    upstream writer {{
-        zone writer 64k;
-        server {WRITERS_ALIAS}:{port} resolve max_fails=0;{kept}
-    }}
-"""
-
-
 def _credential(passed: bool) -> str:
     return "$http_authorization" if passed else '""'
-
-
-def _whole_read(ingress: IngressSettings) -> str:
-    """Longer than two readers and the question between them take: the readers' server decides, not its client."""
-    return shown(2 * ingress.read_timeout + timedelta(seconds=10))
-
-
-def _listen(ingress: IngressSettings) -> str:
-    if ingress.tls is None:
-        return f"listen {INGRESS_PORT};"
-    return f"""listen {INGRESS_PORT} ssl;
-        ssl_certificate {CERTIFICATE};
-        ssl_certificate_key {CERTIFICATE};
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_session_cache shared:tls:1m;
-        # Plain HTTP to this port: on to HTTPS, with the same method and body.
-        error_page 497 =308 https://$http_host$request_uri;"""
-
-
-def _redirect_server(ingress: IngressSettings) -> str:
-    if ingress.tls is None or ingress.tls.redirect_port is None:
-        return ""
-    port = "" if ingress.port == 443 else f":{ingress.port}"  # noqa: PLR2004 (HTTPS's own)
-    return f"""
-    # public, plain HTTP: on to HTTPS
-    server {{
-        listen {INGRESS_REDIRECT_PORT};
-        access_log /dev/stdout json;
-        return 308 https://$host{port}$request_uri;
-    }}
-"""
-
-
-def _cache_path(cache: CacheSettings) -> str:
-    if not cache.ttl:
-        return ""
-    return f"""    # Kept an hour after the last visit, so that Seafowl is asked only whether an old answer still holds.
-    proxy_cache_path /tmp/cache levels=1:2 keys_zone=queries:8m max_size={whole_mib(cache.size)}m inactive=1h
-        use_temp_path=off;
-"""
-
-
-def _cache_maps(cache: CacheSettings) -> str:
-    if not cache.ttl:
-        policy = '        default "no-store";'
-    else:
-        kept = ", ".join([*_fresh(_seconds(cache.ttl)), *_stale(_seconds(cache.stale_when_down))])
-        policy = f'        "~^GET (200|304)$" "{kept}";\n        default "no-store";'
-    return f"""
-    # How long which answers may be kept: by the public server, which reads this header. No error is.
-    map "$http_x_method $status" $cache_policy {{
-{policy}
-    }}
-
-    # Seafowl's ETag knows the tables, not the clock: an answer that depends on it would hold for ever.
-    map "$uri $http_x_seafowl_query" $no_cache {{
-        "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
-        default $content_length;
-    }}
-"""
-
-
-def _fresh(ttl: int) -> list[str]:
-    """Cache-Control of an answer that may get `ttl` seconds old, and one more while it is asked for anew.
-
-    NGINX counts in whole seconds, so what is kept for a second may be given for almost two.
-    """
-    return ["max-age=1"] if ttl == 1 else [f"max-age={ttl - 1}", "stale-while-revalidate=1"]
-
-
-def _stale(seconds: int) -> list[str]:
-    return [f"stale-if-error={seconds}"] if seconds else []
-
-
-def _cached_route(ingress: IngressSettings) -> str:
-    if not ingress.cache.ttl:
-        return ""
-    timeout = _whole_read(ingress)
-    return f"""
-        # Repeated queries, GET /q/<hash or SQL>: from the cache, each client's answer under its own credential.
-        location ~ ^(/[^/]+)?/q/. {{
-            proxy_pass http://readers_server;
-            proxy_method POST;
-            proxy_read_timeout {timeout};
-            proxy_cache queries;
-            proxy_cache_key "$credential $http_x_seafowl_query $http_origin $request_uri";
-            proxy_ignore_headers Vary;
-            proxy_cache_revalidate on;
-            proxy_cache_background_update on;
-            # One visitor of a new query fetches the answer, the others wait for it.
-            proxy_cache_lock on;
-            proxy_cache_lock_timeout {timeout};
-            proxy_cache_lock_age {timeout};
-            proxy_cache_bypass $no_cache;
-            proxy_no_cache $no_cache;
-            proxy_hide_header X-Node;
-            proxy_intercept_errors on;
-            error_page {_TAKES_LONG} = @takes_long;
-            error_page 502 504 = @no_answer;
-            # Caches further on must ask: NGINX answers them with 304.
-            proxy_hide_header Cache-Control;
-            add_header Cache-Control no-cache always;
-            add_header X-Cache $upstream_cache_status always;
-            add_header X-Request-Id $id always;
-        }}
-"""
-
-
-def _limit_zones(ingress: IngressSettings) -> str:
-    limits = ingress.limits
-    if limits.requests_per_second is None and limits.connections is None:
-        return ""
-    lines = [
-        "",
-        "    # Who is limited: each client by its address, but not whoever asks for our health.",
-        "    map $uri $limited {",
-        '        "~^(/w)?/healthz$" "";',
-        "        default $binary_remote_addr;",
-        "    }",
-    ]
-    if limits.requests_per_second is not None:
-        lines.append(f"    limit_req_zone $limited zone=requests:4m rate={limits.requests_per_second}r/s;")
-    if limits.connections is not None:
-        lines.append("    limit_conn_zone $limited zone=connections:4m;")
-    return "\n".join(lines) + "\n"
-
-
-def _limits(ingress: IngressSettings) -> str:
-    limits = ingress.limits
-    lines: list[str] = []
-    if limits.requests_per_second is not None:
-        burst = f" burst={limits.burst} nodelay" if limits.burst is not None else ""
-        lines += [f"        limit_req zone=requests{burst};", "        limit_req_status 429;"]
-    if limits.connections is not None:
-        lines += [f"        limit_conn connections {limits.connections};", "        limit_conn_status 429;"]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _seconds(time: timedelta) -> int:
-    return time // timedelta(seconds=1)

@@ -1,0 +1,89 @@
+"""nginx.conf, the cache of repeated queries: what is kept, for how long, and under which key."""
+
+from datetime import timedelta
+
+from config.ingress_settings import CacheSettings, IngressSettings
+from config.nginx_readers import TAKES_LONG, whole_read
+from config.sizes import whole_mib
+
+
+def path(cache: CacheSettings) -> str:
+    """Where answers are kept."""
+    if not cache.ttl:
+        return ""
+    return f"""    # Kept an hour after the last visit, so that Seafowl is asked only whether an old answer still holds.
+    proxy_cache_path /tmp/cache levels=1:2 keys_zone=queries:8m max_size={whole_mib(cache.size)}m inactive=1h
+        use_temp_path=off;
+"""
+
+
+def maps(cache: CacheSettings) -> str:
+    """Which answers are kept, and for how long."""
+    if not cache.ttl:
+        policy = '        default "no-store";'
+    else:
+        kept = ", ".join([*_fresh(_seconds(cache.ttl)), *_stale(_seconds(cache.stale_when_down))])
+        policy = f'        "~^GET (200|304)$" "{kept}";\n        default "no-store";'
+    return f"""
+    # How long which answers may be kept: by the public server, which reads this header. No error is.
+    map "$http_x_method $status" $cache_policy {{
+{policy}
+    }}
+
+    # Seafowl's ETag knows the tables, not the clock: an answer that depends on it would hold for ever.
+    map "$uri $http_x_seafowl_query" $no_cache {{
+        "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
+        default $content_length;
+    }}
+"""
+
+
+def _fresh(ttl: int) -> list[str]:
+    """Cache-Control of an answer that may get `ttl` seconds old, and one more while it is asked for anew.
+
+    NGINX counts in whole seconds, so what is kept for a second may be given for almost two.
+    """
+    return ["max-age=1"] if ttl == 1 else [f"max-age={ttl - 1}", "stale-while-revalidate=1"]
+
+
+def _stale(seconds: int) -> list[str]:
+    return [f"stale-if-error={seconds}"] if seconds else []
+
+
+def route(ingress: IngressSettings) -> str:
+    """The public server's location of repeated queries."""
+    if not ingress.cache.ttl:
+        return ""
+    timeout = whole_read(ingress)
+    return f"""
+        # Repeated queries, GET /q/<hash or SQL>: from the cache, each client's answer under its own credential.
+        location ~ ^(/[^/]+)?/q/. {{
+            proxy_pass http://readers_server;
+            proxy_method POST;
+            proxy_read_timeout {timeout};
+            proxy_cache queries;
+            proxy_cache_key "$credential $http_x_seafowl_query $http_origin $request_uri";
+            proxy_ignore_headers Vary;
+            proxy_cache_revalidate on;
+            proxy_cache_background_update on;
+            # One visitor of a new query fetches the answer, the others wait for it.
+            proxy_cache_lock on;
+            proxy_cache_lock_timeout {timeout};
+            proxy_cache_lock_age {timeout};
+            proxy_cache_bypass $no_cache;
+            proxy_no_cache $no_cache;
+            proxy_hide_header X-Node;
+            proxy_intercept_errors on;
+            error_page {TAKES_LONG} = @takes_long;
+            error_page 502 504 = @no_answer;
+            # Caches further on must ask: NGINX answers them with 304.
+            proxy_hide_header Cache-Control;
+            add_header Cache-Control no-cache always;
+            add_header X-Cache $upstream_cache_status always;
+            add_header X-Request-Id $id always;
+        }}
+"""
+
+
+def _seconds(time: timedelta) -> int:
+    return time // timedelta(seconds=1)

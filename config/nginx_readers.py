@@ -1,0 +1,152 @@
+"""nginx.conf, the readers: which one is asked, and which one next. The server that the public one passes reads to.
+
+Retries are written here once, for reads that are cached and reads that are not.
+"""
+
+from datetime import timedelta
+
+from config.durations import shown
+from config.ingress_settings import IngressSettings
+from config.layout import INGRESS_READERS_PORT, READERS_ALIAS, SEAFOWL_PORT
+
+TAKES_LONG = 524
+"""Status with which the readers' server tells the public one that a query took too long. Clients get 504 for it,
+and 502 where no reader answered at all.
+"""
+
+
+def whole_read(ingress: IngressSettings) -> str:
+    """Longer than two readers and the question between them take: the readers' server decides, not its client."""
+    return shown(2 * ingress.read_timeout + timedelta(seconds=10))
+
+
+def upstreams(ingress: IngressSettings) -> str:
+    """The readers, as NGINX finds them."""
+    return f"""
+    upstream readers {{
+        zone readers 64k;
+        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=1 fail_timeout={shown(ingress.retry_interval)};
+        keepalive 16;
+    }}
+
+    # The same, whatever they failed at: for when all of them did.
+    upstream every_reader {{
+        zone every_reader 64k;
+        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
+        keepalive 4;
+    }}
+"""
+
+
+MAPS = r"""
+    # Reads go to the readers' server as POST, whatever they are: NGINX takes a GET for one that may be repeated as
+    # often as there are readers, and a query that brings its reader down must not bring all down.
+    map $request_method $method {
+        HEAD GET;
+        default $request_method;
+    }
+
+    # Of a query that failed: whether two readers were at it.
+    map $upstream_connect_time $tried_twice {
+        volatile;
+        "~[0-9.]+ ?[,:] ?[0-9.]+" 1;
+        default "";
+    }
+    # Of one that got no answer in time: whether the last reader took the connection.
+    map $upstream_connect_time $was_sent {
+        volatile;
+        "~[0-9.]+$" 1;
+        default "";
+    }
+    map $upstream_addr $last_asked {
+        "~(?<address>[^ ,]+)$" $address;
+    }
+"""
+"""What is known of a read."""
+
+
+def server() -> str:
+    """Reads of the public server: to a reader."""
+    return f"""
+    # readers: to any of them, and to another one where the first does not answer (they only read)
+    server {{
+        listen 127.0.0.1:{INGRESS_READERS_PORT};
+        client_max_body_size 0;
+        proxy_method $http_x_method;
+        # As long as nothing was sent: to the next one.
+        proxy_next_upstream error timeout;
+        proxy_next_upstream_timeout 5s;
+        add_header X-Node $upstream_addr always;
+        proxy_hide_header Cache-Control;
+        add_header Cache-Control $cache_policy always;
+
+        location / {{
+            proxy_pass http://readers;
+            error_page 502 = @again;
+            error_page 504 = @timed_out;
+        }}
+
+        # No answer in time. Either the query takes long, then it must not be run on every reader in turn,
+        # or the reader hangs: then it does not answer this either.
+        location @timed_out {{
+            set $silent $last_asked;
+            auth_request /does-it-hang;
+            error_page 500 = @again;
+            try_files /nothing ={TAKES_LONG}; # not `return`, which does not wait for the question's answer
+        }}
+
+        location = /does-it-hang {{
+            internal;
+            proxy_pass http://$silent/healthz;
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_read_timeout 1s;
+        }}
+
+        # NGINX gives a request up when the list of readers changes under it, too: once more, with the list of now.
+        location @again {{
+            if ($tried_twice) {{
+                return 502;
+            }}
+            proxy_pass http://readers;
+            error_page 502 = @whoever;
+            error_page 504 = @no_answer;
+        }}
+
+        location @whoever {{
+            if ($tried_twice) {{
+                return 502;
+            }}
+            proxy_pass http://every_reader;
+            error_page 502 = @nobody;
+            error_page 504 = @no_answer;
+        }}
+
+        location @no_answer {{
+            if ($was_sent) {{
+                return {TAKES_LONG};
+            }}
+            return 444;
+        }}
+
+        # Not a status, but a connection that breaks off: only then does the cache give an old answer (stale-if-error).
+        location @nobody {{
+            return 444;
+        }}
+
+        # Whether any reader answers. One that does not is left alone for a while by queries, too.
+        location = /healthz {{
+            proxy_pass http://readers;
+            proxy_read_timeout 1s;
+            proxy_next_upstream error timeout non_idempotent;
+            error_page 502 504 = @any_health;
+        }}
+
+        location @any_health {{
+            proxy_pass http://every_reader;
+            proxy_read_timeout 1s;
+            proxy_next_upstream error timeout non_idempotent;
+        }}
+    }}
+"""
