@@ -163,7 +163,7 @@ http {{
             error_page 502 504 = @no_answer;
         }}
     }}
-{nginx_clients.redirect_server(ingress)}{nginx_readers.server()}
+{nginx_clients.redirect_server(ingress)}{nginx_readers.server(nginx_cache.headers(ingress.cache))}
     # private: for whoever is inside this container
     server {{
         listen 127.0.0.1:{INGRESS_PRIVATE_PORT};

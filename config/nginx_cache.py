@@ -25,11 +25,11 @@ def maps(cache: CacheSettings) -> str:
         kept = ", ".join([*_fresh(_seconds(cache.ttl)), *_stale(_seconds(cache.stale_when_down))])
         policy = f'        "~^GET (200|304)$" "{kept}";\n        default "no-store";'
     return f"""
-    # How long which answers may be kept: by the public server, which reads this header. No error is.
+    # How long which answers may be kept: by the public server, which reads these headers. No error is.
     map "$http_x_method $status" $cache_policy {{
 {policy}
     }}
-
+{_this_second(cache)}
     # Seafowl's ETag knows the tables, not the clock: an answer that depends on it would hold for ever.
     map "$uri $http_x_seafowl_query" $no_cache {{
         "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
@@ -39,11 +39,34 @@ def maps(cache: CacheSettings) -> str:
 
 
 def _fresh(ttl: int) -> list[str]:
-    """Cache-Control of an answer that may get `ttl` seconds old, and one more while it is asked for anew.
+    """Cache-Control of an answer that may get `ttl` seconds old, and one more while one visitor's request asks anew.
 
-    NGINX counts in whole seconds, so what is kept for a second may be given for almost two.
+    NGINX counts in whole seconds, so what is fresh for a second may be given for almost two. And for no seconds it
+    keeps nothing: an answer that is fresh to the end of this very second says so in another header (`$fresh_until`).
     """
-    return ["max-age=1"] if ttl == 1 else [f"max-age={ttl - 1}", "stale-while-revalidate=1"]
+    return [*([f"max-age={ttl - 1}"] if ttl > 1 else []), "stale-while-revalidate=1"]
+
+
+def _this_second(cache: CacheSettings) -> str:
+    if _seconds(cache.ttl) != 1:
+        return ""
+    return r"""
+    # With a ttl of a second: until when they are fresh. For one more second one request at a time asks anew, while all
+    # get the old answer: were it fresh for a whole second, all that come at its end would have to ask, and to wait.
+    map $msec $this_second {
+        "~^(?<second>\d+)" $second;
+    }
+    map "$http_x_method $status" $fresh_until {
+        "~^GET (200|304)$" "@$this_second";
+        default "";
+    }
+"""
+
+
+def headers(cache: CacheSettings) -> str:
+    """What the readers' server tells the public one of each answer."""
+    until = "\n        add_header X-Accel-Expires $fresh_until always;" if _seconds(cache.ttl) == 1 else ""
+    return f"add_header Cache-Control $cache_policy always;{until}"
 
 
 def _stale(seconds: int) -> list[str]:

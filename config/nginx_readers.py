@@ -65,8 +65,8 @@ MAPS = r"""
 """What is known of a read."""
 
 
-def server() -> str:
-    """Reads of the public server: to a reader."""
+def server(policy: str) -> str:
+    """Reads of the public server: to a reader. `policy` tells it what it may keep (`config.nginx_cache`)."""
     return f"""
     # readers: to any of them, and to another one where the first does not answer (they only read)
     server {{
@@ -78,7 +78,9 @@ def server() -> str:
         proxy_next_upstream_timeout 5s;
         add_header X-Node $upstream_addr always;
         proxy_hide_header Cache-Control;
-        add_header Cache-Control $cache_policy always;
+        {policy}
+        # An answer's age counts from its head, which goes on at once: its body may take long.
+        proxy_buffering off;
 
         location / {{
             proxy_pass http://readers;

@@ -1,9 +1,15 @@
 """A stand-in for Seafowl nodes behind the ingress: it notes what reaches it, and answers, or fails, as asked.
 
-The query (a body's `query`, X-Seafowl-Query, or the path behind /q/) is a word and its argument: `sleep 3` answers
-after that many seconds, `status 500` with that status, `drop` closes the connection without an answer, `half` in the
-middle of one, `tag x` answers with that ETag, `columns 300` with a schema that wide. Anything else is answered too; no
-two answers are the same. `GET /notes` tells what reached it, `GET /heads` of which requests the head did.
+The query (a body's `query`, X-Seafowl-Query, or the path behind /q/) is a word and its argument: `sleep 3` runs for
+that many seconds, `plan 0.2` is planned for as many, the answer of `stream 3` begins at once and takes that long,
+`status 500` is answered with that status, `drop` closes the connection without an answer, `half` in the middle of one,
+`columns 300` is answered with a schema that wide. Anything else is answered too; no two answers are the same, and each
+says when it was made.
+
+As with Seafowl, an answer has an ETag, and a GET whose If-None-Match still holds is planned and not run. It holds as
+long as the tables are the same: for ever, but for a query with `changing` in it, whose tables change all the time.
+
+`GET /notes` tells what reached it, from when until when; `GET /heads` of which requests the head did.
 """
 
 import json
@@ -12,11 +18,13 @@ import threading
 import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote
 
 HEADS: list[str] = []
-NOTES: list[dict[str, str]] = []
+NOTES: list[dict[str, Any]] = []
 LOCK = threading.Lock()
+TABLES = "e2e0"
 
 
 class Node(BaseHTTPRequestHandler):
@@ -48,38 +56,50 @@ class Node(BaseHTTPRequestHandler):
         self._query(query)
 
     def _query(self, query: str) -> None:
+        note: dict[str, Any] = {
+            "request": f"{self.command} {self.path}",
+            "query": query,
+            "id": self.headers.get("X-Request-Id", ""),
+            "authorization": self.headers.get("Authorization", ""),
+            "if-none-match": self.headers.get("If-None-Match", ""),
+            "from": time.time(),
+        }
         with LOCK:
-            NOTES.append(
-                {
-                    "request": f"{self.command} {self.path}",
-                    "query": query,
-                    "id": self.headers.get("X-Request-Id", ""),
-                    "authorization": self.headers.get("Authorization", ""),
-                    "if-none-match": self.headers.get("If-None-Match", ""),
-                }
-            )
+            NOTES.append(note)
+        try:
+            self._answer(query)
+        finally:
+            note["until"] = time.time()
+
+    def _answer(self, query: str) -> None:
         word, _, argument = query.partition(" ")
-        answer = f'{{"n":"{uuid.uuid4()}"}}\n'.encode()
+        number = argument.partition(" ")[0]
+        if word == "plan":
+            time.sleep(float(number))
+        headers = {"ETag": str(uuid.uuid4()) if "changing" in query else TABLES}
+        if self.headers.get("If-None-Match") == headers["ETag"]:
+            self._send(304, b"")
+            return
+        if word == "sleep":
+            time.sleep(float(number))
+        answer = f'{{"n":"{uuid.uuid4()}","at":{time.time()}}}\n'.encode()
         match word:
-            case "sleep":
-                time.sleep(float(argument))
-                self._send(200, answer)
+            case "stream":
+                self._send(200, answer[:10], headers, length=len(answer))
+                time.sleep(float(number))
+                self.wfile.write(answer[10:])
             case "status":
-                self._send(int(argument), b"as asked\n")
+                self._send(int(number), b"as asked\n")
             case "drop":
                 self.close_connection = True
             case "half":
-                self._send(200, answer, length=1000)
+                self._send(200, answer, headers, length=1000)
                 self.close_connection = True
             case "columns":
-                schema = "c" * (180 * int(argument))
-                self._send(200, answer, {"Content-Type": f"application/json; arrow-schema={schema}"})
-            case "tag" if self.headers.get("If-None-Match") == argument:
-                self._send(304, b"")
-            case "tag":
-                self._send(200, answer, {"ETag": argument})
+                schema = "c" * (180 * int(number))
+                self._send(200, answer, {**headers, "Content-Type": f"application/json; arrow-schema={schema}"})
             case _:
-                self._send(200, answer)
+                self._send(200, answer, headers)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         self.send_response(status)

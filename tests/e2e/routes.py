@@ -122,10 +122,10 @@ class Routes:
     def query(self, query: str, path: str = "/q", **arguments: Any) -> requests.Response:
         return requests.post(f"{self.url}{path}", json={"query": query}, timeout=60, **arguments)
 
-    def notes(self, query: str, *nodes: Any) -> list[dict[str, str]]:
+    def notes(self, query: str, *nodes: Any) -> list[dict[str, Any]]:
         """What reached these nodes (all readers, unless they are named) with a query."""
         found = [note for node in nodes or self.readers for note in ask(node, "/notes")]
-        return [note for note in found if note["query"] == query]
+        return sorted((note for note in found if note["query"] == query), key=lambda note: note["from"])
 
     def log(self, request_id: str) -> dict[str, str]:
         """The access log's line of a request."""

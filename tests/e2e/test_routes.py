@@ -3,6 +3,7 @@
 What this does not prove: how Seafowl behaves behind it (test_serving.py runs the whole cluster).
 """
 
+import itertools
 import socket
 import time
 import uuid
@@ -17,6 +18,9 @@ import requests
 from tests.e2e.routes import NAME, READERS, Routes, ask, wait
 
 QUICK = {"readTimeout": "1s", "retryInterval": "1s"}
+CLIENTS = 8
+ON_THE_WAY = 0.5
+"""Seconds that an answer may take from a fake reader to NGINX, which counts its age from there."""
 
 
 @pytest.fixture(scope="module")
@@ -219,21 +223,76 @@ def test_an_answer_is_asked_for_anew_with_its_etag_after_the_ttl(routes: Routes)
     for ttl in (1, 3):
         routes.configure(cache={"ttl": f"{ttl}s"})
         for _ in range(3):
-            query = f"tag kept-{uuid.uuid4()}"
+            query = f"kept {uuid.uuid4()}"
             first = routes.get(f"/q/{query}")
             time.sleep(ttl + 1)  # a quiet time: there is nothing to await
             answer = routes.get(f"/q/{query}")
             assert answer.headers["X-Cache"] == "REVALIDATED", "no answer is older than ttl and one second"
             assert answer.text == first.text
-            assert sorted(note["if-none-match"] for note in routes.notes(query)) == ["", query.partition(" ")[2]]
+            assert [note["if-none-match"] for note in routes.notes(query)] == ["", first.headers["ETag"]]
 
 
-def test_a_new_query_that_many_ask_at_once_is_run_once(routes: Routes) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: routes.get("/q/sleep 1"), range(8)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
-    assert len(routes.notes("sleep 1")) == 1
+@pytest.mark.parametrize(("ttl", "query"), [(1, "plan 0.1"), (3, "plan 0.1"), (1, "plan 0.1 changing")])
+def test_under_load_one_visitor_at_a_time_asks_anew_and_nobody_waits_for_it(
+    routes: Routes, ttl: int, query: str
+) -> None:
+    routes.configure(cache={"ttl": f"{ttl}s"})
+    query = f"{query} {ttl}"
+    visits = under_load(routes, query, seconds=3 * ttl + 2)
+    asked = routes.notes(query)
+    assert {cache for _, cache, _ in visits[CLIENTS:]} == {"HIT", "STALE", "UPDATING"}, "nobody waits"
+    for one, next_one in itertools.pairwise(asked):
+        assert one["until"] <= next_one["from"], "a reader is asked by one visitor at a time"
+    assert len(asked) >= 3, "or it was never asked anew"
+    assert [note["if-none-match"] != "" for note in asked] == [False] + [True] * (len(asked) - 1)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "query"),
+    [(1, "plan 0.1"), (1, "plan 0.1 changing"), (1, "sleep 1.5 changing"), (1, "stream 1.5 changing")]
+    + [(2, "stream 1.5 changing")],
+)
+def test_under_load_no_answer_is_older_than_ttl_and_a_second(routes: Routes, ttl: int, query: str) -> None:
+    routes.configure(cache={"ttl": f"{ttl}s"})
+    query = f"{query} aging {ttl}"
+    visits = under_load(routes, query, seconds=ttl + 4)
+    answered = [note["until"] for note in routes.notes(query)]
+    for sent_at, _, made_at in visits:
+        confirmed_at = made_at if "changing" in query else max(at for at in answered if at <= sent_at + 1)
+        assert sent_at - confirmed_at < ttl + 1 + ON_THE_WAY
+
+
+def under_load(routes: Routes, query: str, seconds: float) -> list[tuple[float, str, float]]:
+    """Visits of several clients at once: when each was sent, what the cache did, and when its answer was made."""
+    until = time.time() + seconds
+
+    def visit(session: requests.Session) -> tuple[float, str, float]:
+        sent_at = time.time()
+        answer = session.get(f"{routes.url}/q/{query}", timeout=60)
+        assert answer.status_code == 200
+        return sent_at, answer.headers["X-Cache"], answer.json()["at"]
+
+    def client(_: int) -> list[tuple[float, str, float]]:
+        with requests.Session() as session:
+            found: list[tuple[float, str, float]] = []
+            while time.time() < until:
+                found.append(visit(session))
+            return found
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        return sorted(itertools.chain.from_iterable(threads.map(client, range(CLIENTS))))
+
+
+@pytest.mark.parametrize("query", ["sleep 1", "sleep 2.5", "stream 2.5"])
+def test_a_new_query_that_many_ask_at_once_is_run_once(routes: Routes, query: str) -> None:
+    for number in range(2):
+        query = f"{query} {number}"
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            answers = list(threads.map(lambda _, query=query: routes.get(f"/q/{query}"), range(CLIENTS)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.text for answer in answers}) == 1
+        runs = [note for note in routes.notes(query) if not note["if-none-match"]]
+        assert len(runs) == 1, "whoever asks whether the answer still holds does not run it"
 
 
 @pytest.mark.parametrize("query", ["status 400", "status 404", "status 500", "half of it"])
