@@ -87,14 +87,14 @@ def carrier(
     deployment: pulumi.Input[str],
     image: pulumi.Input[str],
     volume: pulumi.Input[str],
-    path: str,
-    text: str,
+    folder: str,
+    files: dict[str, str],
     parent: pulumi.Resource,
 ) -> docker.Container:
-    """A container that never runs: Docker puts `text` at `path`, which lies on `volume`, when it is made.
+    """A container that never runs: Docker puts `files`, texts by path, in `folder`, where `volume` is, when it is made.
 
-    So a file reaches a running container without a replacement of that: only the carrier is replaced, and a review
-    sees what changed in the text.
+    So files reach a running container without a replacement of that: only the carrier is replaced, and a review sees
+    what changed in the texts.
     """
     labels = {**stack_labels(role), DEPLOYMENT: deployment}
     return docker.Container(
@@ -103,12 +103,12 @@ def carrier(
         start=False,
         must_run=False,
         network_mode="none",
-        uploads=[docker.ContainerUploadArgs(file=path, content=text)],
-        mounts=[docker.ContainerMountArgs(type="volume", source=volume, target=path.rpartition("/")[0])],
+        uploads=[docker.ContainerUploadArgs(file=path, content=text) for path, text in files.items()],
+        mounts=[docker.ContainerMountArgs(type="volume", source=volume, target=folder)],
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges"],
         labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
-        # The next one writes the same file, so it comes last.
+        # The next one writes the same files, so it comes last.
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
 

@@ -17,11 +17,13 @@ from config.layout import (
     CERTIFICATE_START,
     INGRESS_PORT,
     INGRESS_REDIRECT_PORT,
+    NGINX_ANSWERS,
     NGINX_CONFIG,
     NGINX_START,
 )
 from config.lease_settings import LeaseType
 from config.nginx import HEALTHY, render_nginx_conf
+from config.nginx_cache import ANSWERS_JS
 from config.settings import Limits
 
 _USER = 101
@@ -55,7 +57,7 @@ class Ingress(pulumi.ComponentResource):
     """NGINX."""
 
     routes: docker.Container
-    """What carries nginx.conf to NGINX. It never runs; a new nginx.conf is a new one of it."""
+    """What carries nginx.conf and its script to NGINX. It never runs; a new nginx.conf is a new one of it."""
 
     holder: docker.Container | None
     """What holds the certificate, where there is one."""
@@ -81,8 +83,8 @@ class Ingress(pulumi.ComponentResource):
             deployment=args.deployment,
             image=image.image_id,
             volume=config.name,
-            path=NGINX_CONFIG,
-            text=conf,
+            folder=_folder(NGINX_CONFIG),
+            files={NGINX_ANSWERS: ANSWERS_JS, NGINX_CONFIG: conf},
             parent=self,
         )
         mounts: dict[str, pulumi.Input[str]] = {NGINX_CONFIG: config.name}
@@ -96,7 +98,9 @@ class Ingress(pulumi.ComponentResource):
             self.holder = self._holder(name, args, image=image, memory=memory, certificate=self.certificate, key=key)
             mounts[CERTIFICATE] = memory.name
             certificate_file = pulumi.Output.concat(self.certificate, "\n", key, "\n")
-        self.fingerprint = certificate_file.apply(lambda text: hashlib.sha256(f"{conf}{text}".encode()).hexdigest())
+        self.fingerprint = certificate_file.apply(
+            lambda text: hashlib.sha256(f"{conf}{ANSWERS_JS}{text}".encode()).hexdigest()
+        )
         spec = ContainerSpec(
             role="ingress",
             member=name,

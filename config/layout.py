@@ -64,6 +64,9 @@ CANDIDATE_READER_CONFIG = "/etc/seafowl/reader.toml"
 NGINX_CONFIG = "/etc/ingress/nginx.conf"
 """On a volume that is written from outside of NGINX's container, so that it can change while NGINX runs."""
 
+NGINX_ANSWERS = "/etc/ingress/answers.js"
+"""What NGINX checks answers with before they are kept; beside nginx.conf, and changes as that does."""
+
 NGINX_START = "/etc/nginx/start.sh"
 CERTIFICATE_START = "/etc/nginx/certificate.sh"
 CERTIFICATE = "/run/tls/tls.pem"

@@ -36,7 +36,8 @@ def answering(role: NodeRole) -> str:
 
 def render_nginx_conf(ingress: IngressSettings, access: AccessSettings, lease: LeaseType = "static") -> str:
     """The whole nginx.conf, as text."""
-    return f"""worker_processes auto;
+    readers = nginx_readers.server(nginx_cache.headers(ingress.cache), nginx_cache.checked(ingress.cache))
+    return f"""{nginx_cache.modules(ingress.cache)}worker_processes auto;
 pid /tmp/nginx.pid;
 error_log /dev/stderr warn;
 # Of a reload: requests of the old workers may end, but not for ever.
@@ -163,7 +164,7 @@ http {{
             error_page 502 504 = @no_answer;
         }}
     }}
-{nginx_clients.redirect_server(ingress)}{nginx_readers.server(nginx_cache.headers(ingress.cache))}
+{nginx_clients.redirect_server(ingress)}{readers}
     # private: for whoever is inside this container
     server {{
         listen 127.0.0.1:{INGRESS_PRIVATE_PORT};

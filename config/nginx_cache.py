@@ -1,10 +1,20 @@
 """nginx.conf, the cache of repeated queries: what is kept, for how long, and under which key."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from config.ingress_settings import CacheSettings, IngressSettings
+from config.layout import NGINX_ANSWERS
 from config.nginx_readers import TAKES_LONG, whole_read
 from config.sizes import whole_mib
+
+ANSWERS_JS = Path(__file__).with_name("answers.js").read_text()
+"""Lets an answer break off that ends with an error, so that it is not kept. It lies at `layout.NGINX_ANSWERS`."""
+
+
+def modules(cache: CacheSettings) -> str:
+    """What NGINX must load."""
+    return "load_module modules/ngx_http_js_module.so;\n" if cache.ttl else ""
 
 
 def path(cache: CacheSettings) -> str:
@@ -14,6 +24,8 @@ def path(cache: CacheSettings) -> str:
     return f"""    # Kept an hour after the last visit, so that Seafowl is asked only whether an old answer still holds.
     proxy_cache_path /tmp/cache levels=1:2 keys_zone=queries:8m max_size={whole_mib(cache.size)}m inactive=1h
         use_temp_path=off;
+    js_import answers from {NGINX_ANSWERS};
+    js_var $line;
 """
 
 
@@ -61,6 +73,15 @@ def _this_second(cache: CacheSettings) -> str:
         default "";
     }
 """
+
+
+def checked(cache: CacheSettings) -> str:
+    """What a location of the readers' server needs so that no error is kept as a result."""
+    if not cache.ttl:
+        return ""
+    return """
+            js_header_filter answers.head;
+            js_body_filter answers.body buffer_type=buffer;"""
 
 
 def headers(cache: CacheSettings) -> str:

@@ -65,8 +65,11 @@ MAPS = r"""
 """What is known of a read."""
 
 
-def server(policy: str) -> str:
-    """Reads of the public server: to a reader. `policy` tells it what it may keep (`config.nginx_cache`)."""
+def server(policy: str, checked: str) -> str:
+    """Reads of the public server: to a reader.
+
+    `policy` tells it what it may keep, `checked` sees to it that it keeps no error (`config.nginx_cache`).
+    """
     return f"""
     # readers: to any of them, and to another one where the first does not answer (they only read)
     server {{
@@ -83,7 +86,7 @@ def server(policy: str) -> str:
         proxy_buffering off;
 
         location / {{
-            proxy_pass http://readers;
+            proxy_pass http://readers;{checked}
             error_page 502 = @again;
             error_page 504 = @timed_out;
         }}
@@ -111,7 +114,7 @@ def server(policy: str) -> str:
             if ($tried_twice) {{
                 return 502;
             }}
-            proxy_pass http://readers;
+            proxy_pass http://readers;{checked}
             error_page 502 = @whoever;
             error_page 504 = @no_answer;
         }}
@@ -120,7 +123,7 @@ def server(policy: str) -> str:
             if ($tried_twice) {{
                 return 502;
             }}
-            proxy_pass http://every_reader;
+            proxy_pass http://every_reader;{checked}
             error_page 502 = @nobody;
             error_page 504 = @no_answer;
         }}

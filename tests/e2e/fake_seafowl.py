@@ -2,6 +2,8 @@
 
 The query (a body's `query`, X-Seafowl-Query, or the path behind /q/) is a word and its argument: `sleep 3` runs for
 that many seconds, `plan 0.2` is planned for as many, the answer of `stream 3` begins at once and takes that long,
+`fail end` is answered with a row and an error's text behind it, `fail between` with another row behind that,
+`fail first` with the text alone, all three with status 200, `rows 1000` with that many,
 `status 500` is answered with that status, `drop` closes the connection without an answer, `half` in the middle of one,
 `columns 300` is answered with a schema that wide. Anything else is answered too; no two answers are the same, and each
 says when it was made.
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 import uuid
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +28,7 @@ HEADS: list[str] = []
 NOTES: list[dict[str, Any]] = []
 LOCK = threading.Lock()
 TABLES = "e2e0"
+ERROR = b"Arrow error: Divide by zero error"
 
 
 class Node(BaseHTTPRequestHandler):
@@ -88,6 +92,11 @@ class Node(BaseHTTPRequestHandler):
                 self._send(200, answer[:10], headers, length=len(answer))
                 time.sleep(float(number))
                 self.wfile.write(answer[10:])
+            case "fail":
+                rows = {"end": answer + ERROR, "between": answer + ERROR + answer, "first": ERROR}
+                self._send(200, rows[number], headers)
+            case "rows":
+                self._send(200, answer * int(number), headers)
             case "status":
                 self._send(int(number), b"as asked\n")
             case "drop":
@@ -103,7 +112,9 @@ class Node(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, length: int | None = None) -> None:
         self.send_response(status)
-        for key, value in {"Cache-Control": "no-cache", **(headers or {})}.items():
+        # fact: http.rs names the schema in each answer's type, and JSON lines are what it sends.
+        kind = "application/json; arrow-schema=%7B%7D" if status == HTTPStatus.OK else "text/plain"
+        for key, value in {"Cache-Control": "no-cache", "Content-Type": kind, **(headers or {})}.items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(length or len(body)))
         self.end_headers()

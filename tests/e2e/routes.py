@@ -15,7 +15,8 @@ import requests
 
 from config import nginx
 from config.ingress_start import REFUSED, render_ingress_start
-from config.layout import INGRESS_PORT, NGINX_CONFIG, READERS_ALIAS, SEAFOWL_PORT, WRITERS_ALIAS
+from config.layout import INGRESS_PORT, NGINX_ANSWERS, NGINX_CONFIG, READERS_ALIAS, SEAFOWL_PORT, WRITERS_ALIAS
+from config.nginx_cache import ANSWERS_JS
 from config.settings import Settings
 from tests.e2e.stack import free_port, local_images
 
@@ -50,6 +51,7 @@ class Routes:
             cap_drop=["ALL"],
             ports={f"{INGRESS_PORT}/tcp": ("127.0.0.1", self.port)},
         )
+        _put(self.ingress, NGINX_ANSWERS, ANSWERS_JS)
         self.put(self.conf())
         self.ingress.start()
         self.take()
@@ -83,7 +85,7 @@ class Routes:
 
     def take(self) -> None:
         """Wait until NGINX runs with what was put."""
-        fingerprint = hashlib.sha256(self.wanted.encode()).hexdigest()
+        fingerprint = hashlib.sha256(f"{self.wanted}{ANSWERS_JS}".encode()).hexdigest()
         wait(lambda: self._inside(nginx.RUNNING) == fingerprint, f"NGINX does not take it: {self._inside(REFUSED)}")
 
     def configure(self, access: dict[str, Any] | None = None, **ingress: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -309,6 +310,28 @@ def test_an_error_is_not_kept(routes: Routes, query: str) -> None:
         except requests.RequestException:
             assert query == "half of it", "an answer that breaks off is an error for the client too"
     assert len(routes.notes(query)) - before >= 2
+
+
+@pytest.mark.parametrize("query", ["fail end", "fail between", "fail first"])
+def test_an_answer_that_ends_with_an_error_breaks_off_and_is_not_kept(routes: Routes, query: str) -> None:
+    kept = routes.get("/q/before and after")
+    for number in (1, 2):
+        head, _, rest = sent(routes, b"GET /q/%s HTTP/1.1\r\nHost: x\r\n\r\n" % quote(query).encode()).partition(
+            "\r\n\r\n"
+        )
+        assert head.startswith("HTTP/1.1 200"), "Seafowl had sent it when the query failed"
+        assert "Divide by zero" in rest, "the client can read what happened"
+        assert not rest.endswith("0\r\n\r\n"), "and knows that this is not the whole answer"
+        assert len(routes.notes(query)) == number
+    assert routes.get("/q/before and after").text == kept.text
+
+
+@pytest.mark.parametrize("rows", [0, 1, 100_000])
+def test_an_answer_of_however_many_rows_is_kept(routes: Routes, rows: int) -> None:
+    for expected in ("MISS", "HIT"):
+        answer = routes.get(f"/q/rows {rows}")
+        assert answer.headers["X-Cache"] == expected
+        assert len(answer.text.splitlines()) == rows
 
 
 @pytest.mark.parametrize("query", ["SELECT now()", "select CURRENT_DATE", "SELECT random()"])

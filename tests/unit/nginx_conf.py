@@ -3,6 +3,7 @@
 What this does not prove: that NGINX starts with it (an upstream without servers parses; `nginx -t` refuses it).
 """
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import crossplane
 
 Block = list[dict[str, Any]]
 
-# fact: of NGINX 1.27.4, younger than crossplane 0.5.8.
-_YOUNGER_THAN_CROSSPLANE = {"http": ["keepalive_min_timeout"]}
+# fact: of NGINX 1.27.4 and of njs, younger than crossplane 0.5.8.
+_YOUNGER_THAN_CROSSPLANE = {
+    "http": ["keepalive_min_timeout", "js_import", "js_var"],
+    "location": ["js_header_filter", "js_body_filter"],
+}
 
 
 def parsed(text: str, folder: Path) -> Block:
@@ -20,9 +24,10 @@ def parsed(text: str, folder: Path) -> Block:
     path.write_text(text)
     directives: Block = crossplane.parse(str(path), single=True)["config"][0]["parsed"]
     # To crossplane the patterns in a `map` are directives, and unknown ones.
-    known = {entry["line"] for entries in _maps(directives) for entry in entries}
+    known = {entry["line"] for entries in _blocks(directives, "map") for entry in entries}
     for context, names in _YOUNGER_THAN_CROSSPLANE.items():
-        known |= {item["line"] for item in block(directives, context) if item["directive"] in names}
+        inside = itertools.chain.from_iterable(_blocks(directives, context))
+        known |= {item["line"] for item in inside if item["directive"] in names}
     errors = crossplane.parse(str(path), single=True, strict=True)["errors"]
     assert [error for error in errors if error["line"] not in known] == []
     return directives
@@ -65,8 +70,9 @@ def in_force(levels: list[Block], name: str) -> list[str]:
     return found[-1]
 
 
-def _maps(directives: Block) -> list[Block]:
+def _blocks(directives: Block, name: str) -> list[Block]:
     found: list[Block] = []
     for item in directives:
-        found += [item["block"]] if item["directive"] == "map" else _maps(item.get("block", []))
+        inside: Block = item.get("block", [])
+        found += [*([inside] if item["directive"] == name else []), *_blocks(inside, name)]
     return found

@@ -147,7 +147,8 @@ def configured(
 
 def test_the_ingress_is_to_run_with_the_nginx_conf_that_its_carrier_holds() -> None:
     wanted, record = configured()
-    text = uploads(record.one("Container ingress-routes"))["/etc/ingress/nginx.conf"]
+    files = uploads(record.one("Container ingress-routes"))
+    text = files["/etc/ingress/nginx.conf"] + files["/etc/ingress/answers.js"]
     assert wanted.fingerprint == hashlib.sha256(text.encode()).hexdigest()
     assert wanted.ingress == Member("ingress", "ingress-id")
     assert (wanted.running, wanted.refused) == (RUNNING, REFUSED)
@@ -157,8 +158,8 @@ def test_the_certificate_and_its_key_are_part_of_what_the_ingress_is_to_run_with
     mine = pair()
     config = {"ingress": {"tls": {"certificate": mine.certificate}}}
     wanted, record = configured(config, {"tlsKey": mine.key})
-    text = uploads(record.one("Container ingress-routes"))["/etc/ingress/nginx.conf"]
-    both = f"{text}{mine.certificate}\n{mine.key}\n"
+    files = uploads(record.one("Container ingress-routes"))
+    both = f"{files['/etc/ingress/nginx.conf']}{files['/etc/ingress/answers.js']}{mine.certificate}\n{mine.key}\n"
     assert wanted.fingerprint == hashlib.sha256(both.encode()).hexdigest()
 
 

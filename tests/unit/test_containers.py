@@ -221,7 +221,7 @@ def test_data_is_in_volumes_and_readers_have_none(default: Record) -> None:
     [
         ("object-store", {"/etc/minio/start.sh"}),
         ("ingress", {"/etc/nginx/start.sh"}),
-        ("ingress-routes", {"/etc/ingress/nginx.conf"}),
+        ("ingress-routes", {"/etc/ingress/nginx.conf", "/etc/ingress/answers.js"}),
         ("writer-0", {"/etc/litefs.yml", "/etc/seafowl/seafowl.toml"}),
         ("reader-0", {"/etc/litefs.yml", "/etc/seafowl/seafowl.toml"}),
     ],

@@ -23,7 +23,7 @@ from config.ingress_start import (
     render_certificate_start,
     render_ingress_start,
 )
-from config.layout import CERTIFICATE, NGINX_CONFIG
+from config.layout import CERTIFICATE, NGINX_ANSWERS, NGINX_CONFIG
 from tests.unit.certificates import pair
 
 # Refuses a configuration with `bad` in it. Otherwise it runs until it is told to end, and notes what it is told.
@@ -37,8 +37,9 @@ def end(*_):
     note("QUIT")
     sys.exit(0)
 if "-t" in sys.argv:
-    bad = "bad" in open(sys.argv[-1]).read()
-    sys.exit("nginx: [emerg] bad directive" if bad else 0)
+    text = open(sys.argv[-1]).read()
+    if "load_module" in text: sys.exit('nginx: [emerg] dlopen() "ngx_http_js_module.so" failed')
+    sys.exit("nginx: [emerg] bad directive" if "bad" in text else 0)
 signal.signal(signal.SIGHUP, lambda *_: note("HUP"))
 signal.signal(signal.SIGQUIT, end)
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))
@@ -57,6 +58,7 @@ class Ingress:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.conf = folder / "etc" / "nginx.conf"
+        self.answers = folder / "etc" / "answers.js"
         self.certificate = folder / "run" / "tls.pem"
         self.calls = folder / "calls"
         for path in (self.conf, self.certificate, folder / "bin" / "any"):
@@ -70,7 +72,9 @@ class Ingress:
     def here(self, script: str) -> str:
         """`script` with the container's paths in the folder."""
         script = script.replace("/tmp/", f"{self.folder}/")
-        return script.replace(NGINX_CONFIG, str(self.conf)).replace(CERTIFICATE, str(self.certificate))
+        for path, here in {NGINX_CONFIG: self.conf, NGINX_ANSWERS: self.answers, CERTIFICATE: self.certificate}.items():
+            script = script.replace(path, str(here))
+        return script
 
     def put(self, path: Path, text: str) -> None:
         """Put a file where it is looked for, in one step."""
@@ -169,6 +173,26 @@ def test_a_new_configuration_is_taken_into_use_without_a_restart(ingress: Ingres
         until(lambda: ingress.told)
         assert ingress.told == ["HUP"]
         assert ingress.runs_with == ("second\n", fingerprint("second\n"))
+
+
+def test_a_new_script_is_taken_into_use_without_a_restart(ingress: Ingress) -> None:
+    with ingress.started():
+        serves(ingress)
+        ingress.put(ingress.answers, "script\n")
+        until(lambda: ingress.told)
+        assert ingress.told == ["HUP"]
+        assert ingress.runs_with == ("first\n", fingerprint("first\n", "script\n"))
+
+
+def test_an_image_without_njs_is_refused_with_what_to_do(ingress: Ingress) -> None:
+    with ingress.started():
+        serves(ingress)
+        ingress.put(ingress.conf, "load_module\n")
+        until(lambda: ingress.refused)
+        assert "lacks njs" in ingress.refused
+        assert "images.nginx" in ingress.refused
+        assert 'dlopen() "ngx_http_js_module.so" failed' in ingress.refused, "NGINX's own message is kept"
+        assert ingress.told == [], "what runs keeps running"
 
 
 def test_a_new_certificate_is_taken_into_use_without_a_restart(ingress: Ingress) -> None:

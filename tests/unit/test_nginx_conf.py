@@ -324,6 +324,21 @@ def test_an_old_answer_is_given_while_no_reader_answers_as_long_as_the_config_sa
     assert policy(tmp_path, staleWhenDown=text).get("stale-if-error") == kept
 
 
+def test_whatever_asks_a_reader_lets_an_answer_break_off_that_ends_with_an_error(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    assert everywhere(conf, "load_module") == [["modules/ngx_http_js_module.so"]]
+    for location in ("/", "@again", "@whoever"):
+        asking = block(server(conf, INGRESS_READERS_PORT), "location", location)
+        assert arguments(asking, "js_body_filter") == [["answers.body", "buffer_type=buffer"]], location
+        assert arguments(asking, "js_header_filter") == [["answers.head"]], location
+
+
+def test_without_a_cache_njs_is_not_needed(tmp_path: Path) -> None:
+    conf = nginx(tmp_path, cache={"ttl": "0s"})
+    names = ("load_module", "js_import", "js_var", "js_body_filter", "js_header_filter")
+    assert not [name for name in names if everywhere(conf, name)]
+
+
 def test_a_cache_that_is_turned_off_keeps_nothing_and_has_no_place(tmp_path: Path) -> None:
     conf = nginx(tmp_path, cache={"ttl": "0s"})
     assert not [name for name in ("proxy_cache", "proxy_cache_path", "proxy_cache_key") if everywhere(conf, name)]
