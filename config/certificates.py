@@ -1,6 +1,7 @@
 """TLS certificates: whether one works with its key, and self-signed ones. Imported only where TLS is asked for."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -48,12 +49,23 @@ def judge(certificate: str, key: str, now: datetime) -> Verdict:
         )
     except UnsupportedAlgorithm:
         return Verdict(certificate="is of a kind of key that clients do not know: use an RSA or a P-256 key")
+    # Some programs put a mark before the first line, which NGINX skips at the beginning of a file.
+    if not _has_its_lines(certificate.removeprefix("\ufeff")):
+        return Verdict(
+            certificate="has not the lines of a PEM file, which NGINX goes by: paste the whole file as it is (in YAML "
+            "behind `|`), each -----BEGIN and -----END on a line of its own, without spaces before any"
+        )
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
     except TypeError:
         return Verdict(key="is encrypted with a passphrase, which NGINX would ask for: give it without one")
     except (ValueError, UnsupportedAlgorithm):
         return Verdict(key="is no private key in PEM: set it with `pulumi config set --secret tlsKey < key.pem`")
+    if not _has_its_lines(key):
+        return Verdict(
+            key="has not the lines of a PEM file, which NGINX goes by: set it with "
+            "`pulumi config set --secret tlsKey < key.pem`"
+        )
     if _spki(private.public_key()) != _spki(public):
         return Verdict(
             key="is not the key of the certificate in ingress.tls.certificate: NGINX would refuse the pair. Set both "
@@ -65,6 +77,23 @@ def judge(certificate: str, key: str, now: datetime) -> Verdict:
             "bits, or a P-256 key"
         )
     return Verdict(warning=_out_of_date(leaf, now))
+
+
+def _has_its_lines(pem: str) -> bool:
+    """Whether a text that is PEM to us is it to OpenSSL, which is stricter: it reads whole lines from their start."""
+    inside: str | None = None
+    for line in pem.splitlines():
+        mark = re.fullmatch(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----\s*", line)
+        if mark is None:
+            if "-----" in line or (inside is not None and line.startswith((" ", "\t"))):
+                return False
+        elif mark[1] == "BEGIN" and inside is None:
+            inside = mark[2]
+        elif mark[1] == "END" and inside == mark[2]:
+            inside = None
+        else:
+            return False
+    return inside is None
 
 
 def _is_weak(key: PublicKeyTypes) -> bool:

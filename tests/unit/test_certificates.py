@@ -108,6 +108,47 @@ def test_what_is_no_key_is_refused_with_the_command_that_sets_it(mine: Pair, tex
     )
 
 
+def without_its_lines(text: str) -> list[str]:
+    """What becomes of a PEM text in variables, forms and folded YAML. OpenSSL reads none of these."""
+    begin, *body, end = text.splitlines()
+    return [
+        text.replace("\n", " "),
+        text.replace("\n", "\n  "),
+        f" {text}",
+        f'"{text}"',
+        f"{begin}{''.join(body)}{end}",
+        text + text[: len(text) // 2],
+    ]
+
+
+def test_a_certificate_without_the_lines_of_its_file_is_refused_because_nginx_goes_by_them(mine: Pair) -> None:
+    for text in without_its_lines(mine.certificate):
+        verdict = judge(text, mine.key, NOW)
+        assert verdict.certificate is not None, text
+        assert verdict.certificate.startswith("has not the lines of a PEM file")
+
+
+def test_a_key_without_the_lines_of_its_file_is_refused_because_nginx_goes_by_them(mine: Pair) -> None:
+    for text in (*without_its_lines(mine.key), f"\ufeff{mine.key}"):
+        verdict = judge(mine.certificate, text, NOW)
+        assert verdict.key is not None, text
+        assert "`pulumi config set --secret tlsKey < key.pem`" in verdict.key
+
+
+def test_lines_that_nginx_reads_all_the_same_are_accepted(mine: Pair) -> None:
+    begin, *body, end = mine.certificate.splitlines()
+    for text in (
+        mine.certificate.replace("\n", "\r\n"),
+        mine.certificate.replace("\n", " \n"),
+        f"\ufeff{mine.certificate}",
+        f"\n\n{mine.certificate}\n\n",
+        f"subject=CN = db.example.org\n{mine.certificate}\n# the end",
+        f"{begin}\n{''.join(body)}\n{end}",
+        mine.certificate.rstrip("\n"),
+    ):
+        assert judge(text, mine.key.rstrip("\n"), NOW) == Verdict(), text
+
+
 @pytest.mark.parametrize("old", [True, False])
 def test_a_key_with_a_passphrase_is_refused_because_nginx_would_ask_for_it(mine: Pair, old: bool) -> None:
     encrypted = pem(of_openssl(mine.key), b"hunter2", old=old)
