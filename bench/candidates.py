@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,17 +132,8 @@ class Candidates:
 
         Where the node's container restarts meanwhile, its network is a new one, and nothing is cut any more.
         """
-        node.reload()
-        process = str(node.attrs["State"]["Pid"])
-        # (What a node sends to itself goes by `lo`, also where it is sent to an address of its own.)
-        for chain, interface, end in (("OUTPUT", "-o", "-d"), ("INPUT", "-i", "-s")):
-            for address in self._addresses(node, place):
-                _iptables(process, "-I", chain, "!", interface, "lo", end, address, "-j", "DROP")
-        try:
+        with packets_dropped(node, list(self._addresses(node, place))):
             yield
-        finally:
-            for chain in ("OUTPUT", "INPUT"):
-                _iptables(process, "-F", chain, check=False)
 
     def _addresses(self, node: Any, place: Place) -> Iterator[str]:
         servers = self.members("consul")
@@ -157,6 +148,22 @@ class Candidates:
             for server in servers:
                 server.reload()
                 yield server.attrs["NetworkSettings"]["Networks"][replication]["IPAddress"]
+
+
+@contextmanager
+def packets_dropped(node: Any, addresses: Sequence[str]) -> Generator[None]:
+    """Drop all packets between a node and these addresses (or networks), until it is left."""
+    node.reload()
+    process = str(node.attrs["State"]["Pid"])
+    # (What a node sends to itself goes by `lo`, also where it is sent to an address of its own.)
+    for chain, interface, end in (("OUTPUT", "-o", "-d"), ("INPUT", "-i", "-s")):
+        for address in addresses:
+            _iptables(process, "-I", chain, "!", interface, "lo", end, address, "-j", "DROP")
+    try:
+        yield
+    finally:
+        for chain in ("OUTPUT", "INPUT"):
+            _iptables(process, "-F", chain, check=False)
 
 
 def elections(node: Any, since: float) -> list[float]:

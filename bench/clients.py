@@ -191,6 +191,17 @@ class Writes:
         return [json.loads(line) for line in text.splitlines()] if outcome == "200" else []
 
 
+@dataclass(frozen=True)
+class Read:
+    """One read, and what came of it: "200", "wrong" with another answer than the expected one, or the error. Times are
+    `time.monotonic`.
+    """
+
+    sent: float
+    ended: float
+    outcome: str
+
+
 @dataclass
 class Reads:
     """Reads of one query at a steady pace, over connections that stay open, until it is left; none is tried again."""
@@ -203,8 +214,7 @@ class Reads:
     per_second: float = 50
     count: int = 0
     failed: Counter[str] = field(default_factory=Counter[str])
-    slowest: float = 0
-    """Seconds of the answer that was waited for longest."""
+    done: list[Read] = field(default_factory=list[Read])
 
     def __post_init__(self) -> None:
         self._end = threading.Event()
@@ -223,6 +233,11 @@ class Reads:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def slowest(self) -> float:
+        """Seconds of the answer that was waited for longest."""
+        return max((read.ended - read.sent for read in list(self.done)), default=0)
+
     def _read(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_SECONDS)
         due = time.monotonic()
@@ -237,7 +252,7 @@ class Reads:
                 connection.close()
             with self._lock:
                 self.count += 1
-                self.slowest = max(self.slowest, time.monotonic() - sent)
+                self.done.append(Read(sent, time.monotonic(), outcome))
                 if outcome != "200":
                     self.failed[outcome] += 1
             due = max(due + _READERS / self.per_second, time.monotonic())

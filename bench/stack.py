@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cluster.engine import docker_host
 from ops.running import ROOT, RunningStack
 
 _PROJECT = "seafowl"
+_PLAIN = "--non-interactive"
 
 
 def local_images() -> dict[str, str]:
@@ -55,6 +57,35 @@ class BenchStack:
         flags = [] if command == "preview" else ["--yes", "--skip-preview"]
         return self._pulumi(command, *flags, "--config-file", str(self._config))
 
+    def attempt(self, command: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        """`up` or `destroy`, whatever comes of it; its output has all that pulumi said."""
+        process = self.begin(command, *flags)
+        text, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, text)
+
+    def begin(self, command: str, *flags: str) -> subprocess.Popen[str]:
+        """`up` or `destroy`, begun: for whoever wants to end it. It is a process group of its own."""
+        return subprocess.Popen(  # noqa: S603
+            ["pulumi", command, "--yes", "--skip-preview", *flags, "--config-file", str(self._config), _PLAIN],  # noqa: S607
+            cwd=self._program,
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def cancel(self) -> None:
+        """`pulumi cancel`: what a killed pulumi needs before the next one may run."""
+        self._call("cancel", "--yes")
+
+    def known(self) -> set[str]:
+        """Ids in Docker of all that the state has."""
+        exported: dict[str, Any] = json.loads(self._call("stack", "export"))
+        resources: list[dict[str, Any]] = exported["deployment"].get("resources") or []
+        return {one["id"] for one in resources if "id" in one}
+
     def running(self) -> RunningStack:
         """The stack as it runs now."""
         outputs: dict[str, Any] = json.loads(self._call("stack", "output", "--json"))
@@ -65,4 +96,4 @@ class BenchStack:
             return command.finish()
 
     def _pulumi(self, *arguments: str) -> Command:
-        return Command(["pulumi", *arguments, "--non-interactive"], self._program, self._environment)
+        return Command(["pulumi", *arguments, _PLAIN], self._program, self._environment)

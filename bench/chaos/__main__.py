@@ -1,0 +1,205 @@
+"""`make chaos`: one fault after another, on stacks of its own, under a load whose every acknowledgement is kept.
+
+Exit code 0 where every goal was met, 1 where one was missed, 2 where nothing could be begun, 130 after Ctrl-C.
+"""
+
+import argparse
+import random
+import shlex
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.chaos import by_hand, parts
+from bench.chaos.cluster import Cluster, CommandError
+from bench.chaos.judgement import Seen, missed
+from bench.chaos.observer import Fault, Query, forget, observe
+from bench.chaos.report import Run, table, with_run
+from bench.chaos.stacks import STACKS, config
+from bench.clients import ask, await_true
+from bench.stack import BenchStack, local_images
+from cluster.engine import ClusterError, Engine, docker_host
+from ops.client import Client
+from ops.demo import load_seattle
+
+_PORT = 8098
+_SEED = 20240229
+_WIDTH = 200
+"""Of the table, where it does not go to a terminal."""
+
+_FREEZE_SECONDS = 30.0
+_SHORT_FREEZE_SECONDS = 12.0
+"""In a short run; longer than the read timeout all the same."""
+
+NOT_TRIED = {
+    "clock skew": "all parts of a stack run on one host and share its clock, which no namespace of Linux shifts for one "
+    "container (a time namespace shifts the monotonic clock only); and a library that is loaded before a program, such "
+    "as libfaketime, reaches none of LiteFS, MinIO and Consul, which are Go and ask the kernel past libc",
+}
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    wanted = _arguments()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    faults = _chosen(wanted)
+    if wanted.list:
+        for fault in faults:
+            console.print(f"{fault.name}  [{fault.stack}]", markup=False, highlight=False)
+        return 0
+    why = _why_not(wanted, faults)
+    if why is not None:
+        print(f"error: {why}", file=sys.stderr)
+        return 2
+    chaos = _Chaos(console, wanted.seed, wanted.port)
+    try:
+        for kind in STACKS:
+            chaos.run(kind, [fault for fault in faults if fault.stack == kind])
+    except KeyboardInterrupt:
+        console.print("interrupted; what this run started is removed")
+        return 130
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return chaos.judged(wanted.report)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=_SEED, help="of all that is left to chance (default: %(default)s)")
+    parser.add_argument("--fault", default="", help="only faults that have this in their names")
+    parser.add_argument("--list", action="store_true", help="name the faults, and do nothing")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--short", action="store_true", help="without the slow ones, and with shorter freezes")
+    length.add_argument("--cut", action="store_true", help="a few quick ones, as `make test` has them")
+    parser.add_argument(
+        "--restart-docker", action="store_true", help="also restart the Docker daemon: of ALL containers"
+    )
+    parser.add_argument("--port", type=int, default=_PORT, help="of 127.0.0.1, for the ingress (default: %(default)s)")
+    parser.add_argument("--report", type=Path, help="a document whose table of what was seen is replaced")
+    return parser.parse_args()
+
+
+def _chosen(wanted: argparse.Namespace) -> list[Fault]:
+    freeze = _SHORT_FREEZE_SECONDS if wanted.short else _FREEZE_SECONDS
+    every = [
+        *parts.faults(freeze, restart_docker=wanted.restart_docker),
+        *by_hand.faults(),
+    ]
+    return [
+        fault
+        for fault in every
+        if wanted.fault in fault.name and not (wanted.short and fault.slow) and (fault.in_cut or not wanted.cut)
+    ]
+
+
+def _why_not(wanted: argparse.Namespace, faults: Sequence[Fault]) -> str | None:
+    """Why nothing can be begun."""
+    if not faults:
+        return f"no fault has {wanted.fault!r} in its name: --list names them"
+    try:
+        Engine(docker_host(None, None)).__exit__()
+    except ClusterError as error:
+        return str(error)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted.port))
+        except OSError as error:
+            return f"port {wanted.port} of 127.0.0.1 cannot be had ({error.strerror}): nothing was begun; use --port"
+    return None
+
+
+@dataclass
+class _Chaos:
+    """The faults of one run, and what was seen of them."""
+
+    console: Console
+    seed: int
+    port: int
+
+    def __post_init__(self) -> None:
+        self._seen: list[Seen] = []
+        self._versions: dict[str, str] = {}
+        self._began = datetime.now(UTC)
+
+    def run(self, kind: str, faults: Sequence[Fault]) -> None:
+        """All faults of one kind of stack, on one of it."""
+        if not faults:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            name = f"chaos-{self.port}"
+            stack = BenchStack(name, Path(folder))
+            stack.configure(config(kind, name, self.port, local_images()))
+            cluster = Cluster(stack, self.port, random.Random(self.seed))  # noqa: S311 (no secret)
+            cluster.remove_everything()
+            try:
+                self.console.print(f"bringing stack {name} up ({kind}) …")
+                query = self._loaded(cluster)
+                for number, fault in enumerate(faults):
+                    self._observe(cluster, fault, query, f"{kind}{number}")
+            except CommandError as error:
+                raise ClusterError(str(error)) from None
+            finally:
+                self.console.print(f"removing stack {name} …")
+                stack.attempt("destroy")
+                cluster.remove_everything()
+
+    def _loaded(self, cluster: Cluster) -> Query:
+        """Bring the stack up, with a table that is asked for all the time."""
+        cluster.up()
+        running = cluster.stack.running()
+        self._versions |= running.outputs["versions"]
+        text = load_seattle(Client(running)).by_month
+        answers: list[tuple[str, str]] = []
+
+        def answered() -> bool:
+            answers.append(ask(self.port, "/q", text))
+            return len(answers) > 1 and answers[-1] == answers[-2] and answers[-1][0] == "200"
+
+        await_true(answered, "the readers do not have the table")
+        return Query(text, answers[-1][1])
+
+    def _observe(self, cluster: Cluster, fault: Fault, query: Query, prefix: str) -> None:
+        cluster.rng = random.Random(f"{self.seed} {fault.name}")  # noqa: S311 (no secret)
+        seen = observe(cluster, fault, query, prefix)
+        self._seen.append(seen)
+        problems = missed(seen)
+        recovered = "never well again" if seen.recovered is None else f"well again after {seen.recovered:.1f} s"
+        told = f"[red]{'; '.join(problems)}[/red]" if problems else "all goals met"
+        self.console.print(f"{fault.name}: {recovered}; {told}")
+        forget(self.port, prefix, sum(seen.writes.values()))
+
+    def judged(self, report: Path | None) -> int:
+        """Print the table, write the report; the exit code."""
+        self.console.print(table(self._seen))
+        if report is not None:
+            report.write_text(with_run(report.read_text(), self._about(), self._seen))
+            self.console.print(f"written to {report}")
+        failing = [(one, problem) for one in self._seen for problem in missed(one)]
+        for one, problem in failing:
+            self.console.print(f"[red]{one.fault}: {problem}[/red]")
+        return 1 if failing else 0
+
+    def _about(self) -> Run:
+        seafowl = self._versions.get("seafowl", "")
+        return Run(
+            command=shlex.join(["python", "-m", "bench.chaos", *sys.argv[1:]]),
+            seed=self.seed,
+            when=self._began,
+            versions=self._versions,
+            stand_ins=["Seafowl", "the Docker provider"] if "standin" in seafowl else [],
+            not_tried=NOT_TRIED,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""One fault under load, from the first write to the judgement of what is there of all of them."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.chaos.cluster import RECOVERY_SECONDS, Cluster, CommandError
+from bench.chaos.judgement import Goal, Seen, of_reads, of_writes, pause
+from bench.clients import Reads, Writes, ask, await_true
+
+_WRITES_PER_SECOND = 6
+_READS_PER_SECOND = 20
+
+_BEFORE_SECONDS = 1.0
+"""For which the load runs before anything happens."""
+
+_CATCH_UP_SECONDS = 60
+"""For which an acknowledged write may be missing at a reader, once all is well."""
+
+REFRESH = "pulumi up --refresh"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What was done in the course of a fault."""
+
+    over: float
+    """When the fault itself was over, so that recovery could begin; `time.monotonic`."""
+
+    commands: Sequence[str] = ()
+    """What a person did."""
+
+    left: Sequence[str] = ()
+    """What was found in Docker that no state knows."""
+
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which things go wrong."""
+
+    name: str
+    stack: str
+    """Which stack it happens to: a key of `bench.chaos.stacks.STACKS`."""
+
+    goal: Goal
+    happens: Callable[[Cluster], Event]
+    slow: bool = False
+    """Whether a short run leaves it out."""
+
+    in_cut: bool = False
+    """Whether `make test` has it, too."""
+
+    loaded: bool = True
+    """Whether it happens under load; where it takes everything away, what was written before is looked for after."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is read all the time."""
+
+    text: str
+    answer: str
+
+
+def observe(cluster: Cluster, fault: Fault, query: Query, prefix: str) -> Seen:
+    """Let `fault` happen, wait until all is well, and look for everything that was acknowledged."""
+    cluster.await_well()
+    writes = Writes(cluster.port, prefix, per_second=_WRITES_PER_SECOND)
+    reads = Reads(cluster.port, query.text, query.answer, per_second=_READS_PER_SECOND)
+    if fault.loaded:
+        with reads, writes:
+            time.sleep(_BEFORE_SECONDS)
+            began = time.monotonic()
+            event = fault.happens(cluster)
+            recovered, event = _recovery(cluster, writes, reads, event)
+            ended = time.monotonic()
+    else:
+        with reads, writes:
+            time.sleep(3 * _BEFORE_SECONDS)
+        began = time.monotonic()
+        event = fault.happens(cluster)
+        recovered, event = _well_after(cluster, event)
+        ended = began
+    kept = writes.kept(_CATCH_UP_SECONDS)
+    failed, wrong, slowest = of_reads(reads.done)
+    return Seen(
+        fault=fault.name,
+        goal=fault.goal,
+        writes=of_writes(writes.done),
+        lost_ddl=kept.lost_ddl,
+        lost_inserts=kept.lost_inserts,
+        twice=kept.twice,
+        reads=reads.count,
+        failed=failed,
+        wrong=wrong,
+        slowest=slowest,
+        pause=pause(writes.done, began, ended) if fault.loaded else 0.0,
+        recovered=recovered,
+        commands=event.commands,
+        left=event.left,
+        remarks=event.remarks,
+    )
+
+
+def forget(port: int, prefix: str, done: int) -> None:
+    """Drop the tables of one fault, so that a long run does not slow down."""
+    names = [f"{prefix}_rows", *(f"{prefix}_{number}" for number in range(1, done + 1))]
+    for some in range(0, len(names), 50):
+        ask(port, "/w/q", "; ".join(f"DROP TABLE IF EXISTS {name}" for name in names[some : some + 50]))
+
+
+def _recovery(cluster: Cluster, writes: Writes, reads: Reads, event: Event) -> tuple[float | None, Event]:
+    """Seconds until all was well after the fault, None where a person had to help; and the event with what he did."""
+    try:
+        return _until_well(cluster, writes, reads, event.over), event
+    except TimeoutError as error:
+        told = [*event.remarks, f"not well after {RECOVERY_SECONDS} s: {error} ({', '.join(cluster.unwell())})"]
+    helped = Event(time.monotonic(), [*event.commands, REFRESH], event.left, told)
+    try:
+        cluster.up("--refresh")
+        _until_well(cluster, writes, reads, helped.over)
+    except (TimeoutError, CommandError) as error:
+        told.append(f"and `{REFRESH}` did not help: {error}")
+    return None, helped
+
+
+def _until_well(cluster: Cluster, writes: Writes, reads: Reads, over: float) -> float:
+    """Seconds from `over` until every part is healthy, both kinds of write are acknowledged, and reads are answered."""
+    cluster.await_well()
+    healthy = time.monotonic()
+    writes.resumed(over, RECOVERY_SECONDS)
+    written = max(
+        min(write.ended for write in writes.acknowledged(over) if write.kind == kind) for kind in ("ddl", "insert")
+    )
+    since = time.monotonic()
+    await_true(
+        lambda: sum(read.sent > since and read.outcome == "200" for read in list(reads.done)) > _READS_PER_SECOND,
+        "reads are not answered",
+        RECOVERY_SECONDS,
+    )
+    read_failed = max((read.ended for read in list(reads.done) if read.outcome != "200"), default=0.0)
+    return max(healthy, written, read_failed, over) - over
+
+
+def _well_after(cluster: Cluster, event: Event) -> tuple[float | None, Event]:
+    try:
+        cluster.await_well()
+    except TimeoutError as error:
+        return None, Event(event.over, event.commands, event.left, [*event.remarks, str(error)])
+    return time.monotonic() - event.over, event
