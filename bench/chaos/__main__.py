@@ -10,13 +10,16 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from bench.chaos import by_hand, parts
+from bench.candidates import why_nothing_can_be_cut
+from bench.chaos import by_hand, disks, killed_engine, links, parts
 from bench.chaos.cluster import Cluster, CommandError
 from bench.chaos.judgement import Seen, missed
 from bench.chaos.observer import Fault, Query, forget, observe
@@ -25,6 +28,7 @@ from bench.chaos.stacks import STACKS, config
 from bench.clients import ask, await_true
 from bench.stack import BenchStack, local_images
 from cluster.engine import ClusterError, Engine, docker_host
+from config.settings import ImageSettings
 from ops.client import Client
 from ops.demo import load_seattle
 
@@ -33,14 +37,24 @@ _SEED = 20240229
 _WIDTH = 200
 """Of the table, where it does not go to a terminal."""
 
-_FREEZE_SECONDS = 30.0
-_SHORT_FREEZE_SECONDS = 12.0
-"""In a short run; longer than the read timeout all the same."""
+
+@dataclass(frozen=True)
+class _Lengths:
+    """How long, and how often, what can be done for longer or more often is done."""
+
+    freeze: float = 30
+    cut: float = 60
+    full: float = 20
+    kills: int = 5
+
+
+_SHORT = _Lengths(freeze=12, cut=15, full=8, kills=2)
+"""Of a short run; a freeze is longer than the read timeout all the same."""
 
 NOT_TRIED = {
-    "clock skew": "all parts of a stack run on one host and share its clock, which no namespace of Linux shifts for one "
-    "container (a time namespace shifts the monotonic clock only); and a library that is loaded before a program, such "
-    "as libfaketime, reaches none of LiteFS, MinIO and Consul, which are Go and ask the kernel past libc",
+    "clock skew": "all parts of a stack run on one host and share its clock. Linux shifts it for no single container "
+    "(a time namespace has a monotonic clock of its own, not a wall clock), and a library that is loaded before a "
+    "program, such as libfaketime, reaches none of LiteFS, MinIO and Consul: Go asks the kernel past libc",
 }
 
 
@@ -89,10 +103,13 @@ def _arguments() -> argparse.Namespace:
 
 
 def _chosen(wanted: argparse.Namespace) -> list[Fault]:
-    freeze = _SHORT_FREEZE_SECONDS if wanted.short else _FREEZE_SECONDS
+    lengths = _SHORT if wanted.short else _Lengths()
     every = [
-        *parts.faults(freeze, restart_docker=wanted.restart_docker),
+        *parts.faults(lengths.freeze, restart_docker=wanted.restart_docker),
+        *links.faults(lengths.cut, lengths.freeze, why_nothing_can_be_cut()),
+        *disks.faults(lengths.full),
         *by_hand.faults(),
+        *killed_engine.faults(lengths.kills),
     ]
     return [
         fault
@@ -132,26 +149,39 @@ class _Chaos:
         self._began = datetime.now(UTC)
 
     def run(self, kind: str, faults: Sequence[Fault]) -> None:
-        """All faults of one kind of stack, on one of it."""
-        if not faults:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            name = f"chaos-{self.port}"
-            stack = BenchStack(name, Path(folder))
-            stack.configure(config(kind, name, self.port, local_images()))
-            cluster = Cluster(stack, self.port, random.Random(self.seed))  # noqa: S311 (no secret)
-            cluster.remove_everything()
-            try:
-                self.console.print(f"bringing stack {name} up ({kind}) …")
-                query = self._loaded(cluster)
-                for number, fault in enumerate(faults):
-                    self._observe(cluster, fault, query, f"{kind}{number}")
-            except CommandError as error:
-                raise ClusterError(str(error)) from None
-            finally:
-                self.console.print(f"removing stack {name} …")
-                stack.attempt("destroy")
+        """All faults of one kind of stack, on one of it; on a new one after a fault that it did not recover from."""
+        left = list(faults)
+        while left:
+            with tempfile.TemporaryDirectory() as folder:
+                name = f"chaos-{self.port}"
+                stack = BenchStack(name, Path(folder))
+                stack.configure(config(kind, name, self.port, local_images()))
+                cluster = Cluster(stack, self.port)
                 cluster.remove_everything()
+                with self._disks(cluster) if kind == "disks" else nullcontext():
+                    left = self._run(cluster, kind, left)
+
+    def _disks(self, cluster: Cluster) -> AbstractContextManager[None]:
+        image = local_images().get("nginx", ImageSettings().nginx)
+        return disks.mounted(cluster.engine, image, cluster.stack.name)
+
+    def _run(self, cluster: Cluster, kind: str, faults: Sequence[Fault]) -> Sequence[Fault]:
+        """The faults that are left when one has broken the stack."""
+        name = cluster.stack.name
+        try:
+            self.console.print(f"bringing stack {name} up ({kind}) …")
+            query = self._loaded(cluster)
+            for number, fault in enumerate(faults):
+                seen = self._observe(cluster, fault, query)
+                if seen.recovered is None:
+                    return faults[number + 1 :]
+            return []
+        except CommandError as error:
+            raise ClusterError(str(error)) from None
+        finally:
+            self.console.print(f"removing stack {name} …")
+            cluster.stack.attempt("destroy")
+            cluster.remove_everything()
 
     def _loaded(self, cluster: Cluster) -> Query:
         """Bring the stack up, with a table that is asked for all the time."""
@@ -168,15 +198,19 @@ class _Chaos:
         await_true(answered, "the readers do not have the table")
         return Query(text, answers[-1][1])
 
-    def _observe(self, cluster: Cluster, fault: Fault, query: Query, prefix: str) -> None:
+    def _observe(self, cluster: Cluster, fault: Fault, query: Query) -> Seen:
         cluster.rng = random.Random(f"{self.seed} {fault.name}")  # noqa: S311 (no secret)
+        prefix = f"f{len(self._seen)}"
         seen = observe(cluster, fault, query, prefix)
         self._seen.append(seen)
         problems = missed(seen)
         recovered = "never well again" if seen.recovered is None else f"well again after {seen.recovered:.1f} s"
-        told = f"[red]{'; '.join(problems)}[/red]" if problems else "all goals met"
+        told = f"[red]{escape('; '.join(problems))}[/red]" if problems else "all goals met"
         self.console.print(f"{fault.name}: {recovered}; {told}")
+        for remark in seen.remarks:
+            self.console.print(f"    {escape(remark)}", highlight=False)
         forget(self.port, prefix, sum(seen.writes.values()))
+        return seen
 
     def judged(self, report: Path | None) -> int:
         """Print the table, write the report; the exit code."""

@@ -25,10 +25,11 @@ _POSITION = ["cat", f"{CATALOG_FILE}-pos"]
 class Cluster:
     """One running stack, with the Docker host in hand."""
 
-    def __init__(self, stack: BenchStack, port: int, rng: random.Random) -> None:
+    def __init__(self, stack: BenchStack, port: int) -> None:
         self.stack = stack
         self.port = port
-        self.rng = rng
+        self.rng = random.Random()  # noqa: S311 (no secret)
+        """Of all that is left to chance in the fault of now."""
         self.engine: Any = docker.DockerClient.from_env(timeout=180)  # pyright: ignore[reportUnknownMemberType]
         self._labels = [f"{labels.PROJECT}={PROJECT}", f"{labels.STACK}={stack.name}"]
         self.candidates = Candidates(PROJECT, stack.name)

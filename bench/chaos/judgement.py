@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.clients import KINDS, Read, Write
 
@@ -115,7 +116,7 @@ def pause(done: Sequence[Write], began: float, ended: float) -> float:
     for kind in KINDS:
         times = sorted(write.ended for write in done if write.kind == kind and write.acknowledged)
         marks = [began, *(time for time in times if began < time < ended), ended]
-        longest = max(longest, *(later - earlier for earlier, later in zip(marks, marks[1:], strict=False)))
+        longest = max(longest, *(later - earlier for earlier, later in pairwise(marks)))
     return longest
 
 

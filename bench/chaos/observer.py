@@ -34,6 +34,8 @@ class Event:
     """What was found in Docker that no state knows."""
 
     remarks: Sequence[str] = ()
+    failed: bool = False
+    """Whether a command failed that should have mended it."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,14 @@ def observe(cluster: Cluster, fault: Fault, query: Query, prefix: str) -> Seen:
         with reads, writes:
             time.sleep(_BEFORE_SECONDS)
             began = time.monotonic()
-            event = fault.happens(cluster)
+            event = _happened(cluster, fault)
             recovered, event = _recovery(cluster, writes, reads, event)
             ended = time.monotonic()
     else:
         with reads, writes:
             time.sleep(3 * _BEFORE_SECONDS)
         began = time.monotonic()
-        event = fault.happens(cluster)
+        event = _happened(cluster, fault)
         recovered, event = _well_after(cluster, event)
         ended = began
     kept = writes.kept(_CATCH_UP_SECONDS)
@@ -104,6 +106,14 @@ def observe(cluster: Cluster, fault: Fault, query: Query, prefix: str) -> Seen:
     )
 
 
+def _happened(cluster: Cluster, fault: Fault) -> Event:
+    try:
+        return fault.happens(cluster)
+    except CommandError as error:
+        # What it leaves is looked at all the same: it may be well again, and if not, that is told.
+        return Event(time.monotonic(), [error.command], cluster.orphans(), [str(error)], failed=True)
+
+
 def forget(port: int, prefix: str, done: int) -> None:
     """Drop the tables of one fault, so that a long run does not slow down."""
     names = [f"{prefix}_rows", *(f"{prefix}_{number}" for number in range(1, done + 1))]
@@ -114,7 +124,8 @@ def forget(port: int, prefix: str, done: int) -> None:
 def _recovery(cluster: Cluster, writes: Writes, reads: Reads, event: Event) -> tuple[float | None, Event]:
     """Seconds until all was well after the fault, None where a person had to help; and the event with what he did."""
     try:
-        return _until_well(cluster, writes, reads, event.over), event
+        recovered = _until_well(cluster, writes, reads, event.over)
+        return None if event.failed else recovered, event
     except TimeoutError as error:
         told = [*event.remarks, f"not well after {RECOVERY_SECONDS} s: {error} ({', '.join(cluster.unwell())})"]
     helped = Event(time.monotonic(), [*event.commands, REFRESH], event.left, told)

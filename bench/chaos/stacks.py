@@ -9,7 +9,8 @@ READ_TIMEOUT_SECONDS = 5.0
 STACKS: Mapping[str, Mapping[str, Any]] = {
     "static": {},
     "consul": {"seafowl:lease": "consul"},
-    "disks": {},
+    # Its volumes are made, and removed, by `bench.chaos.disks`.
+    "disks": {"seafowl:retainData": True},
     "retained": {"seafowl:retainData": True},
 }
 """Name → what its config has beside the dev stack's defaults."""
