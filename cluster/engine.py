@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -85,6 +85,38 @@ class Engine:
         """The running containers that `filters` let through; with `every`, the stopped ones too."""
         with self._answering():
             return self._api.containers(all=every, filters=filters)
+
+    def networks(self) -> list[dict[str, Any]]:
+        """All networks."""
+        with self._answering():
+            return self._api.networks()
+
+    def volumes(self) -> list[dict[str, Any]]:
+        """All volumes."""
+        with self._answering():
+            return self._api.volumes().get("Volumes") or []
+
+    def remove_container(self, container_id: str, grace_seconds: int) -> None:
+        """Stop a container, in so many seconds, and remove it; it may be gone already."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with self._answering(), suppress(NotFound):
+            self._api.stop(container_id, timeout=grace_seconds)
+            self._api.remove_container(container_id, v=True, force=True)
+
+    def remove_network(self, network_id: str) -> None:
+        """Remove a network that nothing is connected to; it may be gone already."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with self._answering(), suppress(NotFound):
+            self._api.remove_network(network_id)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that nothing uses; it may be gone already."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with self._answering(), suppress(NotFound):
+            self._api.remove_volume(name)
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         """All about one container; None if it is gone."""

@@ -76,6 +76,12 @@ class Seen:
     here: bool
     """Whether the Engine runs on this very machine, so that its devices and ports can be seen from here."""
 
+    networks: Sequence[dict[str, Any]] = ()
+    """All of them (`GET /networks`)."""
+
+    volumes: Sequence[dict[str, Any]] = ()
+    """All of them (`GET /volumes`)."""
+
 
 def look(host: DockerHost) -> Seen:
     """Look at the Docker host. Raises `ClusterError` where no Engine answers."""
@@ -83,7 +89,8 @@ def look(host: DockerHost) -> Seen:
         # Docker Desktop has a local socket too, but runs in a virtual machine, with a kernel of its own.
         about = engine.about()
         here = host.url.startswith("unix://") and about["KernelVersion"] == platform.release()
-        return Seen(about["ID"], about["NCPU"], engine.containers(every=True), here)
+        containers = engine.containers(every=True)
+        return Seen(about["ID"], about["NCPU"], containers, here, engine.networks(), engine.volumes())
 
 
 def judge(seen: Seen, claim: Claim) -> None:

@@ -62,6 +62,9 @@ class Ingress(pulumi.ComponentResource):
     holder: docker.Container | None
     """What holds the certificate, where there is one."""
 
+    volumes: list[docker.Volume]
+    """What both put their files on."""
+
     fingerprint: pulumi.Output[str]
     """Of the configuration that NGINX should run with (`config.ingress_start`)."""
 
@@ -87,6 +90,7 @@ class Ingress(pulumi.ComponentResource):
             files={NGINX_ANSWERS: ANSWERS_JS, NGINX_CONFIG: conf},
             parent=self,
         )
+        self.volumes = [config]
         mounts: dict[str, pulumi.Input[str]] = {NGINX_CONFIG: config.name}
         certificate_file: pulumi.Output[str] = pulumi.Output.from_input("")
         self.certificate = self.holder = None
@@ -96,6 +100,7 @@ class Ingress(pulumi.ComponentResource):
                 f"{name}-certificate", role="ingress", deployment=args.deployment, parent=self, in_memory_for=_USER
             )
             self.holder = self._holder(name, args, image=image, memory=memory, certificate=self.certificate, key=key)
+            self.volumes.append(memory)
             mounts[CERTIFICATE] = memory.name
             certificate_file = pulumi.Output.concat(self.certificate, "\n", key, "\n")
         self.fingerprint = certificate_file.apply(

@@ -11,6 +11,7 @@ from components.checks import deployment_id, first_look, once_judged, when_healt
 from components.consul import Consul, ConsulArgs
 from components.container import stack_labels
 from components.ingress import Ingress, IngressArgs
+from components.leftovers import nothing_left_behind, removed_before_creation
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.seafowl_node import NodeArgs
 from components.seafowl_reader_pool import ReaderPoolArgs, SeafowlReaderPool
@@ -24,6 +25,7 @@ from config.stack_config import StackConfig
 def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
     """Declare every resource and output of the stack. `image`: what `components.node_image` declared."""
     settings = config.settings
+    removed_before_creation(config.docker)
     seen = first_look(config.docker)
     deployment = deployment_id(seen, settings)
     front = _network("front", deployment, internal=False)
@@ -76,8 +78,19 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         ),
     )
 
-    when_healthy(
+    healthy = when_healthy(
         config.docker, seen, consul=consul, object_store=object_store, writer=writer, readers=readers, ingress=ingress
+    )
+    nothing_left_behind(
+        config.docker,
+        seen,
+        deployment,
+        after=healthy,
+        declared=[
+            *(front, back, ingress.container, ingress.routes, *ingress.volumes),
+            *([] if ingress.holder is None else [ingress.holder]),
+            *(*object_store.containers, *servers, *writer.containers, *readers.containers),
+        ],
     )
     outputs: dict[str, pulumi.Input[object]] = {
         "queryUrl": f"{ingress.url}/q",

@@ -165,7 +165,8 @@ def _passes(container: Any) -> bool:
 def _position(container: Any) -> int:
     """LiteFS's number of the last transaction of a node's catalog; -1 where it does not tell."""
     code, text = _run(container, _POSITION)
-    return int(text.partition("/")[0], 16) if code == 0 else -1
+    number = text.partition("/")[0]
+    return int(number, 16) if code == 0 and number else -1
 
 
 def _run(container: Any, command: list[str]) -> tuple[int, str]:

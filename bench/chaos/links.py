@@ -17,7 +17,7 @@ _REMEMBERS = (
 )
 
 # All but the newest, as LiteFS's own monitor does it.
-_FORGET = f"cd {LITEFS_DATA_DIR}/dbs/*/ltx && ls | sort | head -n -1 | xargs rm -f && ls | wc -l"
+_FORGET = f"cd {LITEFS_DATA_DIR}/dbs/*/ltx && ls | sort | head -n -1 | xargs rm -f"
 
 
 def faults(cut_seconds: float, freeze_seconds: float, why_no_cut: str | None) -> Sequence[Fault]:
@@ -57,7 +57,7 @@ def _out_of_memory(cluster: Cluster, seconds: float) -> Event:
 
     def forget() -> None:
         code, output = writer.exec_run(["sh", "-c", _FORGET])
-        if code != 0 or output.strip() != b"1":
+        if code != 0:
             raise RuntimeError(f"the writer's transaction files cannot be removed: {output.decode()}")
 
     reader = cluster.one("reader")

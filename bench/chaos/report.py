@@ -56,7 +56,7 @@ def table(seen: Sequence[Seen]) -> Table:
 
 
 def with_run(document: str, run: Run, seen: Sequence[Seen]) -> str:
-    """`document` with what this run saw in place of what an earlier one did; ValueError where it has no place for it."""
+    """`document` with what this run saw in place of what an earlier one did. ValueError where it has no place."""
     before, begin, rest = document.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -52,6 +53,8 @@ class Declared:
     replace_with: tuple[str, ...]
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
+    before_create: tuple[str, ...]
+    """Names of the hooks that run before it is made."""
 
 
 @dataclass
@@ -60,6 +63,7 @@ class Record:
 
     resources: list[Declared] = field(default_factory=list)
     component_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     """The stack's outputs."""
 
@@ -139,7 +143,16 @@ def _declared(request: Any) -> Declared:
         replace_with=tuple(_label_of_urn(urn) for urn in request.replace_with),
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
+        before_create=tuple(request.hooks.before_create),
     )
+
+
+def _registered(record: Record, hook: pulumi.ResourceHook) -> asyncio.Future[None]:
+    """As the engine would register it: the mocks of the SDK cannot."""
+    record.hooks[hook.name] = hook
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 def run(program: Callable[[], object], preview: bool = False, record: Record | None = None) -> Record:
@@ -160,7 +173,8 @@ def run(program: Callable[[], object], preview: bool = False, record: Record | N
         return program()
 
     try:
-        inner()
+        with patch("pulumi.resource_hooks.register_resource_hook", partial(_registered, record)):
+            inner()
     finally:
         _write_outputs_down(record)
     return record
