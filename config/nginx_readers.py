@@ -106,7 +106,7 @@ def server(policy: str, checked: str) -> str:
             proxy_method GET;
             proxy_pass_request_body off;
             proxy_set_header Content-Length "";
-            proxy_read_timeout 1s;
+            proxy_read_timeout 250ms;
         }}
 
         # NGINX gives a request up when the list of readers changes under it, too: once more, with the list of now.
@@ -143,14 +143,14 @@ def server(policy: str, checked: str) -> str:
         # Whether any reader answers. One that does not is left alone for a while by queries, too.
         location = /healthz {{
             proxy_pass http://readers;
-            proxy_read_timeout 1s;
+            proxy_read_timeout 250ms;
             proxy_next_upstream error timeout non_idempotent;
             error_page 502 504 = @any_health;
         }}
 
         location @any_health {{
             proxy_pass http://every_reader;
-            proxy_read_timeout 1s;
+            proxy_read_timeout 250ms;
             proxy_next_upstream error timeout non_idempotent;
         }}
     }}
