@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos-failover constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos chaos-failover constraints
 
 ENV = source ops/env.sh
 
@@ -47,6 +47,9 @@ bench: setup ## this project beside a Compose file, and what the engine takes (2
 bench-report: ## write the kept results of `make bench` into docs/benchmarks.md, with plots
 	@ops/setup.sh python
 	@.venv/bin/python -m bench.report
+
+chaos: setup ## one fault after another under load: the table of docs/reliability.md (CHAOS="--short", "--list", …)
+	@$(ENV); python -m bench.chaos $(if $(CHAOS),$(CHAOS),--report docs/reliability.md)
 
 chaos-failover: setup ## a writer that dies, is replaced, is cut off: the figures of the README (minutes)
 	@$(ENV); python -m bench.failover

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -141,8 +141,10 @@ class Writes:
         tables = {write.number for write in acknowledged if write.kind == "ddl"}
         rows = {write.number for write in acknowledged if write.kind == "insert"}
         end = time.monotonic() + seconds
+        there: set[int] = set()
         while True:
-            there, counts = self._tables(), self._rows()
+            there |= self._tables(tables - there)
+            counts = self._rows()
             lost = sorted(tables - there), sorted(rows - counts.keys())
             if not any(lost) or time.monotonic() > end:
                 return Kept(*lost, twice=sorted(number for number, count in counts.items() if count > 1))
@@ -178,10 +180,11 @@ class Writes:
         outcome, _ = ask(self.port, "/w/q", statement)
         self.done.append(Write(kind, number, sent, time.monotonic(), outcome))
 
-    def _tables(self) -> set[int]:
-        names = [str(row["table_name"]) for row in self._read("SELECT table_name FROM information_schema.tables")]
-        ends = [name.removeprefix(f"{self.prefix}_") for name in names if name.startswith(f"{self.prefix}_")]
-        return {int(end) for end in ends if end.isdecimal()}
+    def _tables(self, numbers: Iterable[int]) -> set[int]:
+        """Those of these tables that are there, with what was put into them."""
+        with ThreadPoolExecutor(_READERS) as threads:
+            answers = threads.map(lambda number: (number, self._read(f"SELECT v FROM {self.prefix}_{number}")), numbers)
+            return {number for number, rows in answers if rows == [{"v": number}]}
 
     def _rows(self) -> Counter[int]:
         return Counter(int(row["v"]) for row in self._read(f"SELECT v FROM {self._row_table} WHERE v > 0"))

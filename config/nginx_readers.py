@@ -143,14 +143,14 @@ def server(policy: str, checked: str) -> str:
         # Whether any reader answers. One that does not is left alone for a while by queries, too.
         location = /healthz {{
             proxy_pass http://readers;
-            proxy_read_timeout 250ms;
+            proxy_read_timeout 1s;
             proxy_next_upstream error timeout non_idempotent;
             error_page 502 504 = @any_health;
         }}
 
         location @any_health {{
             proxy_pass http://every_reader;
-            proxy_read_timeout 250ms;
+            proxy_read_timeout 1s;
             proxy_next_upstream error timeout non_idempotent;
         }}
     }}
