@@ -182,9 +182,13 @@ class Writes:
 
     def _tables(self, numbers: Iterable[int]) -> set[int]:
         """Those of these tables that are there, with what was put into them."""
+
+        def there(number: int) -> bool:
+            return self._read(f"SELECT v FROM {self.prefix}_{number}") == [{"v": number}]
+
+        asked = list(numbers)
         with ThreadPoolExecutor(_READERS) as threads:
-            answers = threads.map(lambda number: (number, self._read(f"SELECT v FROM {self.prefix}_{number}")), numbers)
-            return {number for number, rows in answers if rows == [{"v": number}]}
+            return {number for number, found in zip(asked, threads.map(there, asked), strict=True) if found}
 
     def _rows(self) -> Counter[int]:
         return Counter(int(row["v"]) for row in self._read(f"SELECT v FROM {self._row_table} WHERE v > 0"))
