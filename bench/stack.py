@@ -80,6 +80,10 @@ class BenchStack:
         """`pulumi cancel`: what a killed pulumi needs before the next one may run."""
         self._call("cancel", "--yes")
 
+    def version(self) -> str:
+        """Of pulumi."""
+        return self._call("version").strip().removeprefix("v")
+
     def known(self) -> set[str]:
         """Ids in Docker of all that the state has."""
         exported: dict[str, Any] = json.loads(self._call("stack", "export"))

@@ -10,7 +10,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,18 +157,15 @@ class _Chaos:
                 stack.configure(config(kind, name, self.port, local_images()))
                 cluster = Cluster(stack, self.port)
                 cluster.remove_everything()
-                with self._disks(cluster) if kind == "disks" else nullcontext():
-                    left = self._run(cluster, kind, left)
-
-    def _disks(self, cluster: Cluster) -> AbstractContextManager[None]:
-        image = local_images().get("nginx", ImageSettings().nginx)
-        return disks.mounted(cluster.engine, image, cluster.stack.name)
+                left = self._run(cluster, kind, left)
 
     def _run(self, cluster: Cluster, kind: str, faults: Sequence[Fault]) -> Sequence[Fault]:
         """The faults that are left when one has broken the stack."""
         name = cluster.stack.name
         try:
             self.console.print(f"bringing stack {name} up ({kind}) …")
+            if kind == "disks":
+                disks.mount(cluster, local_images().get("nginx", ImageSettings().nginx))
             query = self._loaded(cluster)
             for number, fault in enumerate(faults):
                 seen = self._observe(cluster, fault, query)
@@ -187,7 +183,8 @@ class _Chaos:
         """Bring the stack up, with a table that is asked for all the time."""
         cluster.up()
         running = cluster.stack.running()
-        self._versions |= running.outputs["versions"]
+        engine: str = cluster.engine.version()["Version"]
+        self._versions |= {"pulumi": cluster.stack.version(), "Docker Engine": engine, **running.outputs["versions"]}
         text = load_seattle(Client(running)).by_month
         answers: list[tuple[str, str]] = []
 

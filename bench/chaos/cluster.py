@@ -31,7 +31,9 @@ class Cluster:
         self.rng = random.Random()  # noqa: S311 (no secret)
         """Of all that is left to chance in the fault of now."""
         self.engine: Any = docker.DockerClient.from_env(timeout=180)  # pyright: ignore[reportUnknownMemberType]
-        self._labels = [f"{labels.PROJECT}={PROJECT}", f"{labels.STACK}={stack.name}"]
+        self.labels = {labels.PROJECT: PROJECT, labels.STACK: stack.name}
+        """Of all that the stack has in Docker, and of what is made there for it."""
+        self._labels = [f"{key}={value}" for key, value in self.labels.items()]
         self.candidates = Candidates(PROJECT, stack.name)
         self._expected: set[str] = set()
 
@@ -126,7 +128,7 @@ class Cluster:
             pid_mode="host",
             security_opt=["apparmor:unconfined"],
             network_mode="none",
-            labels=dict(label.split("=") for label in self._labels),
+            labels=self.labels,
             remove=True,
         )
 

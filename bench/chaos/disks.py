@@ -4,11 +4,9 @@ A container of its own keeps each volume mounted (one in memory is gone when nob
 """
 
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from bench.chaos.cluster import PROJECT, Cluster
 from bench.chaos.judgement import Goal
@@ -50,36 +48,25 @@ def faults(full_seconds: float) -> Sequence[Fault]:
     ]
 
 
-@contextmanager
-def mounted(engine: Any, image: str, stack: str) -> Generator[None]:
-    """Make a stack's small disks, before the stack itself, and keep them until it is gone.
+def mount(cluster: Cluster, image: str) -> None:
+    """Make a stack's small disks, before the stack itself; they go with all else that it has in Docker.
 
     `image`: of any Linux that has `dd`, `df` and a shell.
     """
-    keepers: list[Any] = []
-    disks = small_disks(stack)
-    try:
-        for disk in disks:
-            options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={disk.mebibytes}m"}
-            engine.volumes.create(disk.volume, driver_opts=options)
-            keepers.append(
-                engine.containers.run(
-                    image,
-                    ["-c", "trap 'exit 0' TERM; while :; do sleep 1; done"],
-                    entrypoint="/bin/sh",
-                    name=_keeper(disk),
-                    user="0",
-                    network_mode="none",
-                    volumes={disk.volume: {"bind": "/disk"}},
-                    detach=True,
-                )
-            )
-        yield
-    finally:
-        for keeper in keepers:
-            keeper.remove(force=True)
-        for disk in disks:
-            engine.volumes.get(disk.volume).remove(force=True)
+    for disk in small_disks(cluster.stack.name):
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={disk.mebibytes}m"}
+        cluster.engine.volumes.create(disk.volume, driver_opts=options, labels=cluster.labels)
+        cluster.engine.containers.run(
+            image,
+            ["-c", "trap 'exit 0' TERM; while :; do sleep 1; done"],
+            entrypoint="/bin/sh",
+            name=_keeper(disk),
+            user="0",
+            network_mode="none",
+            labels=cluster.labels,
+            volumes={disk.volume: {"bind": "/disk"}},
+            detach=True,
+        )
 
 
 def _keeper(disk: Disk) -> str:
