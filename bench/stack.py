@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,17 @@ def local_images() -> dict[str, str]:
     local = Path(os.environ["SEAFOWL_LOCAL"]) / "Pulumi.dev.yaml"
     config: dict[str, Any] = yaml.safe_load(local.read_text())["config"] if local.exists() else {}
     return config.get("seafowl:images", {})
+
+
+@contextmanager
+def interrupted_too(process: subprocess.Popen[str]) -> Generator[None]:
+    """Hand a Ctrl-C on to a process that a terminal's does not reach, and wait until it has ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+        raise
 
 
 class BenchStack:
@@ -60,7 +74,8 @@ class BenchStack:
     def attempt(self, command: str, *flags: str) -> subprocess.CompletedProcess[str]:
         """`up` or `destroy`, whatever comes of it; its output has all that pulumi said."""
         process = self.begin(command, *flags)
-        text, _ = process.communicate()
+        with interrupted_too(process):
+            text, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, text)
 
     def begin(self, command: str, *flags: str) -> subprocess.Popen[str]:

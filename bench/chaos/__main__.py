@@ -6,6 +6,7 @@ Exit code 0 where every goal was met, 1 where one was missed, 2 where nothing co
 import argparse
 import random
 import shlex
+import signal
 import socket
 import sys
 import tempfile
@@ -72,6 +73,8 @@ def main() -> int:
     if why is not None:
         print(f"error: {why}", file=sys.stderr)
         return 2
+    # As Ctrl-C: what this run started is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chaos = _Chaos(console, wanted.seed, wanted.port)
     try:
         for kind in STACKS:

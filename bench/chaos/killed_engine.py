@@ -12,6 +12,7 @@ from typing import Any
 from bench.chaos.cluster import Cluster
 from bench.chaos.judgement import Goal
 from bench.chaos.observer import Event, Fault
+from bench.stack import interrupted_too
 
 _CANCEL = "pulumi cancel"
 _UP = "pulumi up"
@@ -104,7 +105,8 @@ def _killed(cluster: Cluster, command: str, how: signal.Signals, seconds: float)
     moment = cluster.rng.uniform(_EARLIEST_SECONDS, seconds)
     alone = how == signal.SIGKILL and cluster.rng.random() < 1 / 2
     try:
-        process.wait(moment)
+        with interrupted_too(process):
+            process.wait(moment)
     except subprocess.TimeoutExpired:
         kill: Callable[[int, int], None] = os.kill if alone else os.killpg
         with suppress(ProcessLookupError):

@@ -129,5 +129,5 @@ def _daemon_restarted(cluster: Cluster) -> Event:
         await_true(lambda: not Path(f"/proc/{process}").exists(), "the Docker daemon does not end", 120)
         subprocess.run([str(ROOT / "ops/setup.sh"), "docker"], check=True)  # noqa: S603
     over = time.monotonic()
-    eventually(cluster.engine.ping, 60)
+    await_true(cluster.engine.ping, "the Docker daemon does not answer", 60)
     return Event(over)
