@@ -105,7 +105,7 @@ def of_writes(done: Sequence[Write]) -> dict[str, int]:
 
 def of_reads(done: Sequence[Read]) -> tuple[dict[str, int], int, float]:
     """The failed reads by outcome, the number of wrong answers, and the seconds of the slowest read."""
-    failed = Counter(read.outcome for read in done if read.outcome not in ("200", "wrong"))
+    failed = Counter(_brief(read.outcome) for read in done if read.outcome not in ("200", "wrong"))
     wrong = sum(read.outcome == "wrong" for read in done)
     return dict(failed), wrong, max((read.ended - read.sent for read in done), default=0.0)
 
@@ -118,6 +118,11 @@ def pause(done: Sequence[Write], began: float, ended: float) -> float:
         marks = [began, *(time for time in times if began < time < ended), ended]
         longest = max(longest, *(later - earlier for earlier, later in pairwise(marks)))
     return longest
+
+
+def _brief(outcome: str) -> str:
+    """Without what differs from one error to the next of the same kind."""
+    return outcome.splitlines()[0][:80].strip()
 
 
 def _counted(numbers: Sequence[int], what: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.candidates import packets_dropped
-from bench.chaos.cluster import Cluster
+from bench.chaos.cluster import Cluster, eventually
 from bench.chaos.judgement import Goal
 from bench.chaos.observer import Event, Fault
 from bench.chaos.parts import freeze
@@ -31,6 +31,13 @@ def faults(cut_seconds: float, freeze_seconds: float, why_no_cut: str | None) ->
     return [
         *([cut] if why_no_cut is None else []),
         Fault(
+            f"a reader disconnected from the back network for {cut_seconds:.0f} s",
+            "static",
+            # What it says of the object store looks like what it says of a wrong query: the ingress passes it on.
+            Goal(reads_may_fail=True, read_seconds=READ_TIMEOUT_SECONDS),
+            partial(_disconnected, seconds=cut_seconds),
+        ),
+        Fault(
             "a reader frozen for longer than LiteFS remembers",
             "static",
             Goal(read_seconds=READ_TIMEOUT_SECONDS),
@@ -49,6 +56,18 @@ def _cut(cluster: Cluster, seconds: float) -> Event:
     ]
     with packets_dropped(writer, addresses):
         time.sleep(seconds)
+    return Event(time.monotonic())
+
+
+def _disconnected(cluster: Cluster, seconds: float) -> Event:
+    """`docker network disconnect`, and `connect` after a while: without the writer, and without MinIO."""
+    reader, network = cluster.one("reader"), cluster.network("back")
+    aliases = reader.attrs["NetworkSettings"]["Networks"][network.name]["Aliases"]
+    network.disconnect(reader)
+    try:
+        time.sleep(seconds)
+    finally:
+        eventually(lambda: network.connect(reader, aliases=aliases))
     return Event(time.monotonic())
 
 

@@ -86,6 +86,11 @@ def test_a_wrong_answer_is_not_a_failed_read_and_the_slowest_read_is_found() -> 
     assert of_reads([]) == ({}, 0, 0.0)
 
 
+def test_errors_that_differ_in_their_details_are_one_kind() -> None:
+    done = [Read(0, 1, f"400 Generic S3 error\nafter {number} retries") for number in range(3)]
+    assert of_reads(done)[0] == {"400 Generic S3 error": 3}
+
+
 def test_writes_are_counted_by_what_came_of_them() -> None:
     assert of_writes([write("ddl", 1), write("insert", 2), write("insert", 3, "503")]) == {"200": 2, "503": 1}
 
