@@ -46,6 +46,14 @@ class FakeEngine:
         self.calls.append(f"containers {every} {filters}")
         return self.listed
 
+    def networks(self) -> list[dict[str, Any]]:
+        self.calls.append("networks")
+        return []
+
+    def volumes(self) -> list[dict[str, Any]]:
+        self.calls.append("volumes")
+        return []
+
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         self.calls.append(f"inspect {container_id}")
         return self.inspected[container_id]()
