@@ -119,10 +119,7 @@ def test_the_hook_removes_what_has_the_name_and_the_deployment(monkeypatch: pyte
     (hook,) = record.hooks.values()
     called = hook(pulumi.ResourceHookArgs("urn", "", "writer-0", "type", new_inputs=inputs))
     assert called is not None
-    # (`asyncio.run` would leave the next test without a loop.)
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(called)
-    loop.close()
+    asyncio.run(called)  # pyright: ignore[reportArgumentType]
     assert made_way == [(DOCKER, "seafowl-dev-writer-0", "ours")]
 
 
