@@ -16,6 +16,9 @@ from cluster.engine import ClusterError, DockerHost, Engine
 _LOG_LINES = 15
 _POLL_SECONDS = 0.2
 
+_ASKED_AT_ONCE = 20
+"""How often the ingress is asked by one command, which must end within `COMMAND_SECONDS` on a busy host, too."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -182,7 +185,8 @@ def _output(engine: Engine, container_id: str, command: str) -> str:
 def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
     """NGINX goes on with an old address for a second, and leaves a node out for two that it met before it served.
 
-    Nodes that are replaced are deleted only after this.
+    Nodes that are replaced are deleted only after this. As long as one more is reached from time to time, it goes on:
+    many nodes take a while.
     """
     began = time.monotonic()
     reached = _networks(engine, route.ingress)
@@ -192,12 +196,13 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
         for name, network in _networks(engine, node).items()
         if name in reached
     }
-    ask = f"for i in $(seq {2 * len(missing)}); do {route.command}; done"
     wanted = len(missing) - 1 if route.one_is_enough and missing else 0
     while len(missing) > wanted:
+        ask = f"for i in $(seq {min(2 * len(missing), _ASKED_AT_ONCE)}); do {route.command}; done"
         answer = engine.run(route.ingress.container_id, ["/bin/sh", "-c", ask])
         for address in re.findall(r"^X-Node: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
-            missing.pop(address.strip("[]"), None)
+            if missing.pop(address.strip("[]"), None) is not None:
+                began = time.monotonic()
         if len(missing) > wanted and time.monotonic() - began >= patience.unhealthy:
             names = ", ".join(sorted(node.name for node in missing.values()))
             raise ClusterError(

@@ -1,5 +1,6 @@
 """The look at the whole cluster at the end of an `up`: what it waits for, and how it says what is wrong."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -248,6 +249,27 @@ def test_a_reader_that_the_ingress_was_refused_by_counts_as_not_reached(engine: 
     text = failure(engine)
     assert text.startswith("ingress: it does not reach reader-1")
     assert "reader-0" not in text
+
+
+def test_an_ingress_may_take_its_time_to_reach_many_readers(engine: FakeEngine, clock: FakeTime) -> None:
+    addresses = {f"reader-{number}": f"10.0.1.{number}" for number in range(10, 60)}
+    readers = [Member(name, f"id-of-{name}") for name in addresses]
+    for reader, address in zip(readers, addresses.values(), strict=True):
+        new = container(reader.container_id, networks={"front": address})
+        engine.inspected[reader.container_id] = lambda new=new: new
+    left = list(addresses.values())
+
+    def run(_container_id: str, command: list[str]) -> tuple[int, str]:
+        if "ask-a-reader" not in command[-1]:
+            return 0, ""
+        assert re.search(r"seq 1?\d\b|seq 20\b", command[-1]), "more would be ended before they are through"
+        clock.now += 2
+        return 0, f"X-Node: {left.pop(0)}:8080\r\n"
+
+    engine.commands = run
+    route = Route(PARTS[-1], readers, "ask-a-reader")
+    await_healthy(HOST, [*PARTS[:-1], *readers, PARTS[-1]], [route], CONFIGURATION, report=lambda _: None)
+    assert left == []
 
 
 def test_an_ingress_that_reaches_no_reader_fails_the_up_with_their_names(engine: FakeEngine, clock: FakeTime) -> None:
