@@ -1,6 +1,6 @@
 """The start command of the ingress: it runs NGINX, and takes a new nginx.conf or certificate into use while it runs."""
 
-from config.layout import CERTIFICATE, NGINX_ANSWERS, NGINX_CONFIG
+from config.layout import CERTIFICATE, INGRESS_READERS_SOCKET, NGINX_ANSWERS, NGINX_CONFIG
 
 _REFUSED = "/tmp/refused"  # noqa: S108 (in the container, where nobody else is)
 
@@ -56,6 +56,8 @@ until take; do
   wait $! # which, unlike `sleep`, ends at a signal
   taken=$(seen)
 done
+# A killed NGINX leaves it behind, and another could not listen there.
+rm -f {INGRESS_READERS_SOCKET}
 nginx -c "$running" -g 'daemon off;' &
 nginx=$!
 trap 'kill -QUIT "$nginx"' TERM INT QUIT

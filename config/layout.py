@@ -17,8 +17,8 @@ INGRESS_REDIRECT_PORT = 8180
 INGRESS_PRIVATE_PORT = 8081
 """NGINX's health and status, on the loopback address of its container."""
 
-INGRESS_READERS_PORT = 8082
-"""Where NGINX passes reads to itself, on the loopback address of its container."""
+INGRESS_READERS_SOCKET = "/tmp/readers.sock"  # noqa: S108 (in the container, where nobody else is)
+"""Where NGINX passes reads to itself."""
 
 WRITER = "writer-0"
 """Name of the first writer on the replication network and in LiteFS's lease; other candidates have other numbers.

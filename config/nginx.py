@@ -3,8 +3,8 @@
 Three servers, and a request's path through them:
 
 - the **public** one has the routes, and what concerns the client: TLS, limits, the cache, the access log;
-- **readers**, on a port of the container's own, knows which reader to ask, and which one next;
-- **private**, on another, tells whoever is inside the container how the ingress is.
+- **readers**, on a socket of the container's own, knows which reader to ask, and which one next;
+- **private**, on a port of its own, tells whoever is inside the container how the ingress is.
 
 Its values are numbers and our own constants: nothing a user writes as free text gets into it.
 """
@@ -12,7 +12,7 @@ Its values are numbers and our own constants: nothing a user writes as free text
 from config import nginx_cache, nginx_clients, nginx_readers, nginx_writer
 from config.durations import shown
 from config.ingress_settings import AccessSettings, IngressSettings
-from config.layout import INGRESS_PRIVATE_PORT, INGRESS_READERS_PORT
+from config.layout import INGRESS_PRIVATE_PORT, INGRESS_READERS_SOCKET
 from config.lease_settings import LeaseType
 from config.litefs import NodeRole
 from config.nginx_readers import TAKES_LONG, whole_read
@@ -74,7 +74,7 @@ http {{
     resolver 127.0.0.11 valid=1s ipv6=off;
 {nginx_readers.upstreams(ingress)}{nginx_writer.upstream(lease)}
     upstream readers_server {{
-        server 127.0.0.1:{INGRESS_READERS_PORT};
+        server unix:{INGRESS_READERS_SOCKET};
         keepalive 16;
     }}
 
@@ -119,7 +119,8 @@ http {{
     # public: the routes
     server {{
         {nginx_clients.listen(ingress)}
-        access_log /dev/stdout json;
+        # In pieces that a pipe takes whole: lines of two workers must not mix.
+        access_log /dev/stdout json buffer=4k flush=1s;
         client_max_body_size {_MAX_QUERY};
         add_header X-Request-Id $id always;
         # What HTTP knows and this server does not: a mistake of the client all the same.

@@ -106,6 +106,7 @@ def route(ingress: IngressSettings) -> str:
             proxy_method POST;
             proxy_read_timeout {timeout};
             proxy_cache queries;
+            open_file_cache max=1000;
             proxy_cache_key "$credential $http_x_seafowl_query $http_origin $request_uri";
             proxy_ignore_headers Vary;
             proxy_cache_revalidate on;

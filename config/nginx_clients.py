@@ -26,7 +26,7 @@ def redirect_server(ingress: IngressSettings) -> str:
     # public, plain HTTP: on to HTTPS
     server {{
         listen {INGRESS_REDIRECT_PORT};
-        access_log /dev/stdout json;
+        access_log /dev/stdout json buffer=4k flush=1s;
         return 308 https://$host{port}$request_uri;
     }}
 """

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from config.durations import shown
 from config.ingress_settings import IngressSettings
-from config.layout import INGRESS_READERS_PORT, READERS_ALIAS, SEAFOWL_PORT
+from config.layout import INGRESS_READERS_SOCKET, READERS_ALIAS, SEAFOWL_PORT
 
 TAKES_LONG = 524
 """Status with which the readers' server tells the public one that a query took too long. Clients get 504 for it,
@@ -73,7 +73,7 @@ def server(policy: str, checked: str) -> str:
     return f"""
     # readers: to any of them, and to another one where the first does not answer (they only read)
     server {{
-        listen 127.0.0.1:{INGRESS_READERS_PORT};
+        listen unix:{INGRESS_READERS_SOCKET};
         client_max_body_size 0;
         proxy_method $http_x_method;
         # As long as nothing was sent: to the next one.

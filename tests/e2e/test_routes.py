@@ -19,6 +19,9 @@ import requests
 from tests.e2e.routes import NAME, READERS, Routes, ask, wait
 
 QUICK = {"readTimeout": "1s", "retryInterval": "1s"}
+LONG = {"ttl": "60s"}
+"""Of the cache, where a test asks twice and must not be asked which second it is."""
+
 CLIENTS = 8
 ON_THE_WAY = 0.5
 """Seconds that an answer may take from a fake reader to NGINX, which counts its age from there."""
@@ -139,6 +142,7 @@ def test_readers_that_are_gone_are_passed_over(routes: Routes) -> None:
 
 
 def test_a_wide_result_passes(routes: Routes) -> None:
+    routes.configure(cache=LONG)
     assert len(routes.query("columns 300").headers["Content-Type"]) > 300 * 180
     for expected in ("MISS", "HIT"):
         answer = routes.get("/q/columns 300")
@@ -203,6 +207,7 @@ def test_a_body_over_the_limit_gets_413(routes: Routes, declared: bool) -> None:
 
 
 def test_a_repeated_query_is_answered_without_a_reader(routes: Routes) -> None:
+    routes.configure(cache=LONG)
     first = routes.get("/q/repeated")
     second = routes.get("/q/repeated")
     assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
@@ -243,7 +248,7 @@ def test_under_load_one_visitor_at_a_time_asks_anew_and_nobody_waits_for_it(
     asked = routes.notes(query)
     assert {cache for _, cache, _ in visits[CLIENTS:]} == {"HIT", "STALE", "UPDATING"}, "nobody waits"
     for one, next_one in itertools.pairwise(asked):
-        assert one["until"] <= next_one["from"], "a reader is asked by one visitor at a time"
+        assert one.get("until", time.time()) <= next_one["from"], "a reader is asked by one visitor at a time"
     assert len(asked) >= 3, "or it was never asked anew"
     assert [note["if-none-match"] != "" for note in asked] == [False] + [True] * (len(asked) - 1)
 
@@ -262,7 +267,7 @@ def test_under_load_no_answer_is_older_than_ttl_and_a_second(routes: Routes, que
     routes.configure(cache={"ttl": f"{ttl}s"})
     query = f"{query} aging {ttl}"
     visits = under_load(routes, query, seconds=ttl + 4)
-    answered = [note["until"] for note in routes.notes(query)]
+    answered = [note["until"] for note in routes.notes(query) if "until" in note]
     for sent_at, _, made_at in visits:
         confirmed_at = made_at if "changing" in query else max(at for at in answered if at <= sent_at + 1)
         assert sent_at - confirmed_at < ttl + 1 + ON_THE_WAY
@@ -328,6 +333,7 @@ def test_an_answer_that_ends_with_an_error_breaks_off_and_is_not_kept(routes: Ro
 
 @pytest.mark.parametrize("rows", [0, 1, 100_000])
 def test_an_answer_of_however_many_rows_is_kept(routes: Routes, rows: int) -> None:
+    routes.configure(cache=LONG)
     for expected in ("MISS", "HIT"):
         answer = routes.get(f"/q/rows {rows}")
         assert answer.headers["X-Cache"] == expected
@@ -380,7 +386,7 @@ def test_with_public_reads_a_stray_token_reaches_nobody(routes: Routes) -> None:
 
 
 def test_with_read_tokens_nobody_gets_an_answer_that_was_kept_for_another(routes: Routes) -> None:
-    routes.configure(access={"read": "token"})
+    routes.configure(access={"read": "token"}, cache=LONG)
     seen = set()
     for headers in ({"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}, {}):
         for expected in ("MISS", "HIT"):
@@ -461,8 +467,7 @@ def test_clients_that_do_not_finish_their_request_are_closed_and_hold_nobody_up(
     for connection in slow:
         assert connection.recv(1024) == b"", "the connection is closed"
         connection.close()
-    statuses = [line for line in routes.ingress.logs().decode().splitlines() if '"status":"408"' in line]
-    assert len(statuses) >= 200
+    wait(lambda: routes.ingress.logs().count(b'"status":"408"') >= 200, "they are not in the log")
     assert len(ask(routes.writer, "/heads")) == before + 1, "only the whole request reached the writer"
 
 
@@ -470,6 +475,7 @@ def test_clients_that_do_not_finish_their_request_are_closed_and_hold_nobody_up(
 
 
 def test_the_log_tells_who_answered_and_what_the_cache_did(routes: Routes) -> None:
+    routes.configure(cache=LONG)
     answers = [routes.get("/q/logged") for _ in range(2)]
     first, second = (routes.log(answer.headers["X-Request-Id"]) for answer in answers)
     columns = "time id client request status bytes seconds cache upstream upstream_status upstream_seconds"
@@ -505,9 +511,8 @@ def test_the_status_page_is_inside_the_ingress_only(routes: Routes) -> None:
     address = routes.ingress.attrs["NetworkSettings"]["Networks"].get(NAME, {}).get("IPAddress")
     routes.ingress.reload()
     address = routes.ingress.attrs["NetworkSettings"]["Networks"][NAME]["IPAddress"]
-    for port in (8081, 8082):
-        with pytest.raises(OSError):
-            socket.create_connection((address, port), timeout=2)
+    with pytest.raises(OSError):
+        socket.create_connection((address, 8081), timeout=2)
     assert "Active connections" not in routes.get("/status").text
 
 
@@ -527,6 +532,9 @@ def test_after_a_restart_the_last_good_configuration_runs(routes: Routes) -> Non
     wait(lambda: "invalid value" in routes.refusal(), "NGINX's own message is not kept")
     routes.ingress.restart()
     wait(lambda: _served(routes), "the ingress does not come back")
+    routes.ingress.kill()
+    routes.ingress.start()
+    wait(lambda: _served(routes), "the ingress does not come back after a crash")
 
 
 def _served(routes: Routes) -> bool:

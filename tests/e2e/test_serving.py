@@ -169,7 +169,7 @@ def test_a_kept_answer_follows_a_write(stack: Stack) -> None:
         return requests.get(f"{stack.url}{path}", headers=headers, timeout=30)
 
     wait(lambda: ask().status_code == 200, "the readers do not get the table")
-    assert ask().headers["X-Cache"] in ("HIT", "MISS")
+    assert ask().headers["X-Cache"] in ("MISS", "HIT", "STALE", "UPDATING")
     time.sleep(2)  # a quiet time, ttl and a second: there is nothing to await
     unchanged = ask()
     assert unchanged.headers["X-Cache"] == "REVALIDATED", "Seafowl said that it still holds, and did not run it"

@@ -40,11 +40,11 @@ def block(directives: Block, name: str, *args: str) -> Block:
     return found[0]
 
 
-def server(directives: Block, port: int) -> Block:
-    """What stands in the one server that listens on a port, whatever its address."""
+def server(directives: Block, place: int | str) -> Block:
+    """What stands in the one server that listens on a port, whatever its address, or on a socket."""
     servers = [item["block"] for item in block(directives, "http") if item["directive"] == "server"]
-    found = [one for one in servers if str(port) in {args[0].rpartition(":")[2] for args in arguments(one, "listen")}]
-    assert len(found) == 1, f"{len(found)} servers listen on {port}"
+    found = [one for one in servers if str(place) in {args[0].rpartition(":")[2] for args in arguments(one, "listen")}]
+    assert len(found) == 1, f"{len(found)} servers listen on {place}"
     return found[0]
 
 

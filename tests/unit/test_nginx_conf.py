@@ -13,7 +13,7 @@ from config.layout import (
     CERTIFICATE,
     INGRESS_PORT,
     INGRESS_PRIVATE_PORT,
-    INGRESS_READERS_PORT,
+    INGRESS_READERS_SOCKET,
     INGRESS_REDIRECT_PORT,
     SEAFOWL_PORT,
 )
@@ -81,15 +81,15 @@ def test_reads_go_to_the_readers_server_and_no_location_but_those_of_writes_to_t
     for item in server(conf, INGRESS_PORT):
         if item["directive"] == "location" and "/w/" not in item["args"][-1]:
             assert not any("writer" in args[0] for args in everywhere([item], "proxy_pass")), item["args"]
-    assert not any("writer" in args[0] for args in everywhere(server(conf, INGRESS_READERS_PORT), "proxy_pass"))
+    assert not any("writer" in args[0] for args in everywhere(server(conf, INGRESS_READERS_SOCKET), "proxy_pass"))
 
 
 def test_a_read_goes_to_another_reader_only_as_long_as_nobody_can_have_seen_it(tmp_path: Path) -> None:
     conf = nginx(tmp_path)
     levels = [
         block(conf, "http"),
-        server(conf, INGRESS_READERS_PORT),
-        block(server(conf, INGRESS_READERS_PORT), "location", "/"),
+        server(conf, INGRESS_READERS_SOCKET),
+        block(server(conf, INGRESS_READERS_SOCKET), "location", "/"),
     ]
     assert in_force(levels, "proxy_pass") == ["http://readers"]
     assert in_force(levels, "proxy_next_upstream") == ["error", "timeout"], "non_idempotent would run it on all in turn"
@@ -101,7 +101,7 @@ def test_a_read_goes_to_another_reader_only_as_long_as_nobody_can_have_seen_it(t
 def test_a_query_that_failed_at_two_readers_is_asked_of_no_third(tmp_path: Path) -> None:
     conf = nginx(tmp_path)
     for location in ("@again", "@whoever"):
-        again = block(server(conf, INGRESS_READERS_PORT), "location", location)
+        again = block(server(conf, INGRESS_READERS_SOCKET), "location", location)
         assert arguments(block(again, "if", "$tried_twice"), "return") == [["502"]]
 
 
@@ -147,7 +147,7 @@ def test_nginx_listens_where_the_container_publishes(tmp_path: Path) -> None:
 def test_the_private_servers_listen_inside_the_container_alone(tmp_path: Path, ingress: dict[str, Any]) -> None:
     listens = {args[0] for args in everywhere(nginx(tmp_path, **ingress), "listen")}
     redirect = {str(INGRESS_REDIRECT_PORT)} if ingress else set[str]()
-    private = {f"127.0.0.1:{port}" for port in (INGRESS_PRIVATE_PORT, INGRESS_READERS_PORT)}
+    private = {f"127.0.0.1:{INGRESS_PRIVATE_PORT}", f"unix:{INGRESS_READERS_SOCKET}"}
     assert listens == {str(INGRESS_PORT), *redirect, *private}
 
 
@@ -259,14 +259,14 @@ def test_uploads_and_writes_have_the_limit_of_the_config_and_queries_a_small_one
     conf = nginx(tmp_path, uploadLimit="3GiB")
     assert in_force(public(conf, *WRITES), "client_max_body_size") == ["3072m"]
     assert in_force(public(conf, "/"), "client_max_body_size") == ["16m"]
-    assert in_force([server(conf, INGRESS_READERS_PORT)], "client_max_body_size") == ["0"], "judged once"
+    assert in_force([server(conf, INGRESS_READERS_SOCKET)], "client_max_body_size") == ["0"], "judged once"
 
 
 def test_the_writer_and_the_readers_have_timeouts_of_their_own(tmp_path: Path) -> None:
     conf = nginx(tmp_path, readTimeout="20s", writeTimeout="7m", retryInterval="3s")
     assert in_force(public(conf, *WRITES), "proxy_read_timeout") == ["420s"]
     http = block(conf, "http")
-    assert in_force([http, server(conf, INGRESS_READERS_PORT)], "proxy_read_timeout") == ["20s"]
+    assert in_force([http, server(conf, INGRESS_READERS_SOCKET)], "proxy_read_timeout") == ["20s"]
     for location in (("/",), CACHED):
         assert in_force(public(conf, *location), "proxy_read_timeout") == ["50s"], "two readers and a question between"
     (node,) = arguments(block(http, "upstream", "readers"), "server")
@@ -308,11 +308,11 @@ def test_with_a_ttl_of_a_second_an_answer_is_fresh_to_the_end_of_the_second_that
     http = block(conf, "http")
     assert mapped(http, "$fresh_until") == {"~^GET (200|304)$": "@$this_second", "default": ""}
     assert next(iter(mapped(http, "$this_second"))) == r"~^(?<second>\d+)"
-    assert FRESH_UNTIL in arguments(server(conf, INGRESS_READERS_PORT), "add_header")
+    assert FRESH_UNTIL in arguments(server(conf, INGRESS_READERS_SOCKET), "add_header")
 
 
 def test_the_head_of_an_answer_is_passed_on_before_its_body_is_there(tmp_path: Path) -> None:
-    assert in_force([server(nginx(tmp_path), INGRESS_READERS_PORT)], "proxy_buffering") == ["off"], (
+    assert in_force([server(nginx(tmp_path), INGRESS_READERS_SOCKET)], "proxy_buffering") == ["off"], (
         "its age would count from its end"
     )
 
@@ -328,7 +328,7 @@ def test_whatever_asks_a_reader_lets_an_answer_break_off_that_ends_with_an_error
     conf = nginx(tmp_path)
     assert everywhere(conf, "load_module") == [["modules/ngx_http_js_module.so"]]
     for location in ("/", "@again", "@whoever"):
-        asking = block(server(conf, INGRESS_READERS_PORT), "location", location)
+        asking = block(server(conf, INGRESS_READERS_SOCKET), "location", location)
         assert arguments(asking, "js_body_filter") == [["answers.body", "buffer_type=buffer"]], location
         assert arguments(asking, "js_header_filter") == [["answers.head"]], location
 
