@@ -120,6 +120,32 @@ def test_a_command_that_hangs_ends_by_itself(monkeypatch: pytest.MonkeyPatch) ->
     assert ran[2:] == ["/bin/sh", "-c", "curl somewhere"]
 
 
+def test_a_container_is_stopped_before_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = engine(monkeypatch, stop=None, remove_container=None)
+    connected.remove_container("c", 15)
+    calls = [call.name for call in connected._api.calls if call.name != "ping"]  # pyright: ignore[reportPrivateUsage]
+    assert calls == ["stop", "remove_container"], "a writer that is killed at once leaves its transaction to the next"
+
+
+def test_what_is_gone_already_needs_no_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = docker.errors.NotFound("gone")
+    connected = engine(monkeypatch, stop=gone, remove_network=gone, remove_volume=gone)
+    connected.remove_container("c", 15)
+    connected.remove_network("n")
+    connected.remove_volume("v")
+
+
+def test_a_network_that_is_in_use_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = engine(monkeypatch, remove_network=docker.errors.APIError("has active endpoints"))
+    with pytest.raises(ClusterError, match="has active endpoints"):
+        connected.remove_network("n")
+
+
+def test_a_host_without_volumes_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine(monkeypatch, volumes={"Volumes": None}).volumes() == []
+    assert engine(monkeypatch, networks=[{"Id": "n"}]).networks() == [{"Id": "n"}]
+
+
 def test_log_lines_are_text_whatever_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine(monkeypatch, logs=b"one\ntw\xff\n").log_lines("c", 5) == ["one", "tw\N{REPLACEMENT CHARACTER}"]
 
