@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos chaos-failover constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos chaos-failover fuzz fuzz-stack constraints
 
 ENV = source ops/env.sh
 
@@ -53,6 +53,12 @@ chaos: setup ## one fault after another under load: the table of docs/reliabilit
 
 chaos-failover: setup ## a writer that dies, is replaced, is cut off: the figures of the README (minutes)
 	@$(ENV); python -m bench.failover
+
+fuzz: setup ## 10,000 random configs (CONFIGS=, SEED=): refused, or their files taken by those who read them (minutes)
+	@$(ENV); CONFIGS=$${CONFIGS:-10000} SEED=$${SEED:-$$RANDOM} python -m pytest tests/e2e/test_settings_fuzz.py
+
+fuzz-stack: setup ## random changes of a running stack, one after the other (STEPS=30, SEED=)
+	@$(ENV); STEPS=$${STEPS:-30} SEED=$${SEED:-$$RANDOM} python -m pytest tests/e2e/test_random_changes.py -s
 
 docs: ## write the config reference into README.md
 	@.venv/bin/python -m ops.config_reference

@@ -205,13 +205,33 @@ def declare_stack(
     await_healthy: Callable[..., None] = lambda *_, **__: None,
     record: Record | None = None,
 ) -> Record:
-    """Declare the whole stack. Its looks at Docker are replaced: no test here talks to it."""
+    """Declare the whole stack of a config. Its looks at Docker are replaced: no test here talks to it."""
+    return declare(
+        lambda: stack_config(config or {}, secrets),
+        preview=preview,
+        look=look,
+        judge=judge,
+        await_healthy=await_healthy,
+        record=record,
+    )
+
+
+def declare(
+    config: Callable[[], StackConfig],
+    *,
+    preview: bool = False,
+    look: Callable[..., Seen] = lambda *_: Seen("engine", 2, [], here=False),
+    judge: Callable[..., None] = lambda *_: None,
+    await_healthy: Callable[..., None] = lambda *_, **__: None,
+    record: Record | None = None,
+) -> Record:
+    """Declare the whole stack of what `config` gives, which is called where the program runs."""
+    from components import stack
     from components.node_image import node_image
-    from components.stack import declare
 
     def program() -> None:
-        known = stack_config(config or {}, secrets)
-        declare(known, node_image(known.settings.images))
+        known = config()
+        stack.declare(known, node_image(known.settings.images))
 
     with (
         patch("components.checks.look", look),
