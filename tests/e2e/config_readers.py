@@ -9,6 +9,8 @@ from typing import Any
 
 import docker
 
+from config.layout import NGINX_ANSWERS
+from config.nginx_cache import ANSWERS_JS
 from config.settings import ImageSettings
 from tests.e2e.stack import local_images
 
@@ -85,23 +87,20 @@ class Readers:
 
     def refused_by_nginx(self, files: Mapping[str, str]) -> dict[str, str]:
         """`NAME.conf` → text; beside it `NAME.pem`, the certificate and key that it is served with."""
-        everything = {
-            **{f"{_FILES}/{name}": text for name, text in files.items()},
-            f"{_FILES}/default": self.certificate,
-        }
+        everything = {**_placed(files), f"{_FILES}/default": self.certificate, NGINX_ANSWERS: ANSWERS_JS}
         return self._refused("nginx", _NGINX, everything)
 
     def refused_by_litefs(self, files: Mapping[str, str]) -> dict[str, str]:
         """`NAME.yml` → text."""
         with self._container("litefs", "true") as other:
             binary = b"".join(other.get_archive("/usr/local/bin/litefs")[0])
-        return self._refused("seafowl", _LITEFS, {f"{_FILES}/{name}": text for name, text in files.items()}, binary)
+        return self._refused("seafowl", _LITEFS, _placed(files), binary)
 
     def refused_by_seafowl(self, files: Mapping[str, str]) -> dict[str, str]:
         """`NAME.toml` → text."""
         labels = self.engine.images.get(self._images["seafowl"]).labels
         script = _STANDIN if "org.seafowl.standin" in labels else _SEAFOWL
-        return self._refused("seafowl", script, {f"{_FILES}/{name}": text for name, text in files.items()})
+        return self._refused("seafowl", script, _placed(files))
 
     def images_that_docker_cannot_read(self, names: set[str]) -> dict[str, str]:
         """Those of the image references that the Engine takes for no reference, with its message."""
@@ -140,6 +139,10 @@ class Readers:
             yield container
         finally:
             container.remove(force=True, v=True)
+
+
+def _placed(files: Mapping[str, str]) -> dict[str, str]:
+    return {f"{_FILES}/{name}": text for name, text in files.items()}
 
 
 def _packed(files: Mapping[str, str]) -> bytes:
