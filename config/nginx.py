@@ -125,7 +125,7 @@ http {{
         add_header X-Request-Id $id always;
         # What HTTP knows and this server does not: a mistake of the client all the same.
         error_page 501 =400 @not_understood;
-{nginx_clients.limits(ingress)}{nginx_writer.routes(ingress, lease)}{nginx_cache.route(ingress)}
+{nginx_clients.limits(ingress)}{nginx_writer.routes(ingress, lease)}{nginx_cache.route(ingress, access)}
         location = /healthz {{
             access_log off;
             proxy_pass http://readers_server;

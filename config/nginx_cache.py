@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from config.ingress_settings import CacheSettings, IngressSettings
+from config.ingress_settings import AccessSettings, CacheSettings, IngressSettings
 from config.layout import NGINX_ANSWERS
 from config.nginx_readers import TAKES_LONG, whole_read
 from config.sizes import whole_mib
@@ -94,7 +94,12 @@ def _stale(seconds: int) -> list[str]:
     return [f"stale-if-error={seconds}"] if seconds else []
 
 
-def route(ingress: IngressSettings) -> str:
+def _readers_rights(access: AccessSettings) -> str:
+    """A word that is another one where what was kept was for others than those who may read now."""
+    return f"token{access.token_generation}" if access.read == "token" else access.read
+
+
+def route(ingress: IngressSettings, access: AccessSettings) -> str:
     """The public server's location of repeated queries."""
     if not ingress.cache.ttl:
         return ""
@@ -107,7 +112,7 @@ def route(ingress: IngressSettings) -> str:
             proxy_read_timeout {timeout};
             proxy_cache queries;
             open_file_cache max=1000;
-            proxy_cache_key "$credential $http_x_seafowl_query $http_origin $request_uri";
+            proxy_cache_key "{_readers_rights(access)} $credential $http_x_seafowl_query $http_origin $request_uri";
             proxy_ignore_headers Vary;
             proxy_cache_revalidate on;
             proxy_cache_background_update on;

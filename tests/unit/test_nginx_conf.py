@@ -224,6 +224,16 @@ def test_an_answer_from_the_cache_is_for_the_same_credential_alone(tmp_path: Pat
         assert "$http_x_seafowl_query" in key[0].split(), "the query itself, where the path only has its hash"
 
 
+def test_an_answer_is_kept_for_those_who_might_read_when_it_was_made(tmp_path: Path) -> None:
+    accesses = [{"read": "any"}, {"read": "token"}, {"read": "token", "tokenGeneration": 2}, {"read": "off"}]
+    keys = [
+        arguments(public(nginx(tmp_path, access=access), *CACHED)[-1], "proxy_cache_key")[0][0] for access in accesses
+    ]
+    assert len(set(keys)) == len(accesses), "with no token, or with an old one, a client would still get it"
+    same = [public(nginx(tmp_path, access={"write": write}), *CACHED)[-1] for write in ("any", "token")]
+    assert arguments(same[0], "proxy_cache_key") == arguments(same[1], "proxy_cache_key")
+
+
 # Limits and timeouts
 
 
