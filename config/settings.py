@@ -158,7 +158,9 @@ class ImageSettings(Model):
     )
     minio: ImageReference = Field(default="quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z", description="MinIO")
     consul: ImageReference = Field(default="hashicorp/consul:1.21.0", description="Consul, with lease `consul`")
-    nginx: ImageReference = Field(default="nginx:1.30", description="NGINX, 1.27.4 or newer, with njs where the cache is on")
+    nginx: ImageReference = Field(
+        default="nginx:1.30", description="NGINX, 1.27.4 or newer, with njs where the cache is on"
+    )
 
     @model_validator(mode="after")
     def _node_or_its_parts(self) -> "ImageSettings":

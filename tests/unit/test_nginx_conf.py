@@ -99,7 +99,7 @@ def test_a_read_goes_to_another_reader_only_as_long_as_nobody_can_have_seen_it(t
 
 
 def test_a_silent_reader_gets_little_time_to_say_that_it_does_not_hang(tmp_path: Path) -> None:
-    asked = block(server(nginx(tmp_path), INGRESS_READERS_PORT), "location", "=", "/does-it-hang")
+    asked = block(server(nginx(tmp_path), INGRESS_READERS_SOCKET), "location", "=", "/does-it-hang")
     # One that hung all the time and wakes up meanwhile would make its query one that takes long: a read that fails.
     assert arguments(asked, "proxy_read_timeout") == [["250ms"]]
 
