@@ -77,10 +77,11 @@ def test_a_config_is_refused_by_its_key_or_its_files_are_taken(capsys: pytest.Ca
             f"\nSEED={SEED} CONFIGS={CONFIGS}: {found.refused} refused, {found.accepted} accepted, "
             f"distinct files: {count}, {len(found.images)} image references; {time.monotonic() - began:.0f} s"
         )
-    assert not found.failures, f"{len(found.failures)} failures with SEED={SEED}:\n" + "\n".join(
-        found.failures[:_SHOWN]
-    )
-    assert found.accepted > CONFIGS / 5 < found.refused * 2, "one of the two is hardly tried"
+    if found.failures:
+        # Not by an assertion, which would show the keys.
+        failures = "\n".join(found.failures[:_SHOWN])
+        pytest.fail(f"{len(found.failures)} failures with SEED={SEED}:\n{failures}", pytrace=False)
+    assert min(found.accepted, found.refused) > CONFIGS / 5, "one of the two is hardly tried"
 
 
 def _try(case: Case, found: Found) -> None:
@@ -140,9 +141,10 @@ def _keys(value: Any, above: str = "") -> set[str]:
 
 def _keep(case: Case, record: Record, found: Found) -> None:
     """Look at what is declared, and keep what is rendered."""
-    shown = [text for resource in record.resources for text in readable_texts(resource.inputs) if HIDDEN in text]
-    if shown:
-        found.failed(case, f"declares a secret in clear text: {shown[0]}")
+    texts = [text for resource in record.resources for text in readable_texts(resource.inputs)]
+    for key, value in case.secrets.items():
+        if any(value in text for text in texts):
+            found.failed(case, f"declares {key} in clear text")
     pem = _pem(record)
     for container in record.of("Container"):
         for path, text in uploads(container).items():
