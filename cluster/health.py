@@ -56,6 +56,9 @@ class Route:
     one_is_enough: bool = False
     """Whether one of them answers for all."""
 
+    needs: Sequence[Member] = ()
+    """What the nodes cannot answer without. Where one of these is new, they may be away, and Docker not know it yet."""
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -101,9 +104,10 @@ def await_healthy(
         if configuration.is_new and configuration.ingress not in awaited:
             _await_configuration(engine, configuration, patience)
         for route in routes:
-            if any(member in route.nodes or member == route.ingress for member in awaited):
+            if any(member in (*route.nodes, route.ingress, *route.needs) for member in awaited):
                 report(f"waiting for the ingress to reach {', '.join(node.name for node in route.nodes)}")
-                _await_route(engine, route, patience)
+                back = any(member in route.needs for member in awaited)
+                _await_route(engine, route, patience.starting if back else patience.unhealthy)
 
 
 def await_member(host: DockerHost, member: Member, *, report: Callable[[str], None]) -> None:
@@ -182,7 +186,7 @@ def _output(engine: Engine, container_id: str, command: str) -> str:
     return answer[1].strip() if answer is not None and answer[0] == 0 else ""
 
 
-def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
+def _await_route(engine: Engine, route: Route, seconds: float) -> None:
     """NGINX goes on with an old address for a second, and leaves a node out for two that it met before it served.
 
     Nodes that are replaced are deleted only after this. As long as one more is reached from time to time, it goes on:
@@ -203,7 +207,7 @@ def _await_route(engine: Engine, route: Route, patience: Patience) -> None:
         for address in re.findall(r"^X-Node: .*?([^ ]+):\d+\s*$", answer[1] if answer else "", re.M | re.I):
             if missing.pop(address.strip("[]"), None) is not None:
                 began = time.monotonic()
-        if len(missing) > wanted and time.monotonic() - began >= patience.unhealthy:
+        if len(missing) > wanted and time.monotonic() - began >= seconds:
             names = ", ".join(sorted(node.name for node in missing.values()))
             raise ClusterError(
                 f"ingress: it does not reach {names}, though healthy. `docker logs` of the ingress's container says "

@@ -155,6 +155,8 @@ def when_healthy(
                 answering(role),
                 # Of the candidates, the primary alone.
                 one_is_enough=role == "writer",
+                # Without the lease that is kept there, nobody is the primary.
+                needs=[one for one in members if role == "writer" and one.name.startswith("consul-")],
             )
             for role in ("writer", "reader")
         ]

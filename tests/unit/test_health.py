@@ -354,6 +354,26 @@ def test_a_single_writer_must_answer_itself(engine: FakeEngine, clock: FakeTime)
         await_healthy(HOST, PARTS, [route], CONFIGURATION, report=lambda _: None)
 
 
+def test_candidates_are_asked_for_a_primary_again_where_only_what_keeps_their_lease_is_new(
+    engine: FakeEngine, clock: FakeTime
+) -> None:
+    consul = Member("consul-0", "id-of-consul-0")
+    route = Route(PARTS[-1], [PARTS[1]], "ask-the-writer", one_is_enough=True, needs=[consul])
+    writer = container(PARTS[1].container_id, networks={"front": "10.0.0.20"})
+    engine.inspected[PARTS[1].container_id] = lambda: writer
+    engine.inspected[consul.container_id] = lambda: container(consul.container_id)
+    began = clock.now
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str] | None:
+        if "ask-the-writer" not in command[-1]:
+            return routes(container_id, command)
+        return (0, "X-Node: 10.0.0.20:8081\r\n") if clock.now - began > 2 * Patience().unhealthy else (22, "")
+
+    engine.commands = run
+    await_healthy(HOST, [consul, *PARTS], [route], CONFIGURATION, report=lambda _: None)
+    assert clock.now - began > 2 * Patience().unhealthy, "Docker found the candidates healthy when they last were"
+
+
 # One candidate, before the next is changed
 
 

@@ -479,3 +479,13 @@ def test_candidates_and_readers_are_checked_as_what_they_are(elected: Record, th
     assert {check(elected, part) for part in CANDIDATES} == {candidate_healthy(False)}
     assert {check(theirs, part) for part in CANDIDATES[:2]} == {candidate_healthy(True)}
     assert {check(record, part) for record in (elected, theirs) for part in READERS} == {HEALTHY["reader"]}
+
+
+def test_the_writer_is_asked_again_where_consul_changed() -> None:
+    seen: list[Route] = []
+
+    def await_healthy(_host: object, _members: object, routes: Sequence[Route], *_: object, **__: object) -> None:
+        seen.extend(routes)
+
+    declare_stack({"lease": "consul", "consul": {"servers": 3}}, await_healthy=await_healthy)
+    assert [[one.name for one in route.needs] for route in seen] == [["consul-0", "consul-1", "consul-2"], []]
