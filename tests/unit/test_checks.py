@@ -164,19 +164,19 @@ def test_the_certificate_and_its_key_are_part_of_what_the_ingress_is_to_run_with
 
 
 @pytest.mark.parametrize(
-    ("containers", "is_new"),
+    ("ages", "is_new"),
     [
-        ([], True),
-        ([{"Id": "another"}], True),
-        ([{"Id": "ingress-routes-id", "Created": time.time()}], True),
-        ([{"Id": "another"}, {"Id": "ingress-routes-id", "Created": time.time() - 600}], False),
+        ({}, True),
+        ({"another": 600}, True),
+        ({"ingress-routes-id": 0}, True),
+        ({"another": 600, "ingress-routes-id": 600}, False),
     ],
     ids=["first", "replaced", "just-made", "settled"],
 )
 def test_a_configuration_is_new_until_dockers_health_checks_have_surely_judged_it(
-    containers: list[dict[str, Any]], is_new: bool
+    ages: dict[str, int], is_new: bool
 ) -> None:
-    known = [{"Created": time.time() - 600, **container} for container in containers]
+    known = [{"Id": container, "Created": time.time() - age} for container, age in ages.items()]
     wanted, _ = configured(look=lambda *_: Seen("engine", 2, known, here=False))
     assert wanted.is_new is is_new
 
