@@ -38,7 +38,8 @@ unit: ## tests that need nothing but Python (seconds)
 	@.venv/bin/python -m pytest tests/unit --numprocesses 2
 
 e2e: setup ## tests with the real engine and real containers (minutes)
-	@$(ENV); python -m pytest tests/e2e --numprocesses 2 --dist loadfile
+	@$(ENV); python -m pytest tests/e2e -m "not alone" --numprocesses 2 --dist loadfile
+	@$(ENV); python -m pytest tests/e2e -m alone
 
 bench: setup ## this project beside a Compose file, and what the engine takes (20 minutes; BENCH="--short", "--topic reads", …)
 	@ops/setup.sh wrk compose

@@ -8,11 +8,16 @@ import pytest
 
 from tests.e2e.stack import Stack
 
+ALONE = {"test_bench.py", "test_chaos.py", "test_failover.py", "test_serving.py"}
+"""Those that keep a machine busy and count what fails meanwhile: two at once would count what too few cores do."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in str(item.fspath):
             item.add_marker("e2e")
+            if item.path.name in ALONE:
+                item.add_marker("alone")
 
 
 @pytest.fixture(scope="session", autouse=True)

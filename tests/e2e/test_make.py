@@ -19,11 +19,15 @@ STACK = "e2e-make"
 
 def run(command: str, checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     # Nothing of the environment that runs these tests, but what a shell has.
-    plain = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "SEAFOWL_"))}
+    plain = {
+        key: value
+        for key, value in os.environ.items()
+        if key == "SEAFOWL_KIT_CACHE" or not key.startswith(("PULUMI_", "SEAFOWL_"))
+    }
     # A second set-up of pulumi in `.local` would take the first one's for the user's own.
-    path = os.pathsep.join(
-        part for part in plain["PATH"].split(os.pathsep) if "seafowl" not in part and "ops/bin" not in part
-    )
+    toolchain = Path(os.environ["SEAFOWL_LOCAL"]) / "toolchain"
+    ours = {str(ROOT / "ops" / "bin"), toolchain.read_text().strip() if toolchain.exists() else ""}
+    path = os.pathsep.join(part for part in plain["PATH"].split(os.pathsep) if part not in ours)
     return subprocess.run(
         ["bash", "-c", command],
         cwd=checkout,
