@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _SEATTLE_FILE = "vega_datasets/_data/seattle-weather.csv"
 _SECONDS = 120
 _MONTHS = 12
 _REPLICATION_SECONDS = 10
+_LOG_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -203,19 +205,25 @@ def _answerers(stack: RunningStack, request_ids: list[str]) -> str:
             if container["Config"]["Labels"][labels.ROLE] == "reader"
             for address in _addresses(container)
         }
-        ingress = [c for c in containers if c["Config"]["Labels"][labels.ROLE] == "ingress"]
-        lines = engine.log_lines(ingress[0]["Id"], 1000) if ingress else []
-    counted = Counter[str]()
-    for line in lines:
-        try:
-            entry: dict[str, str] = json.loads(line)
-        except json.JSONDecodeError:
-            # NGINX's own messages are no JSON.
-            continue
-        if entry["id"] in request_ids:
-            address = entry["upstream"].split(", ")[-1].rpartition(":")[0]
-            counted[readers.get(address, address)] += 1
+        ingress = next(c for c in containers if c["Config"]["Labels"][labels.ROLE] == "ingress")
+        upstreams = _upstreams(engine, ingress["Id"], request_ids)
+    counted = Counter(readers.get(address, address) for address in upstreams)
     return ", ".join(f"{name} ({count} times)" for name, count in sorted(counted.items()))
+
+
+def _upstreams(engine: Engine, ingress: str, request_ids: list[str]) -> list[str]:
+    """The addresses that answered these requests, once the access log has a line of each: NGINX writes it in pieces."""
+    end = time.monotonic() + _LOG_SECONDS
+    while True:
+        found: dict[str, str] = {}
+        for line in engine.log_lines(ingress, 1000):
+            # NGINX's own messages are no JSON.
+            with suppress(json.JSONDecodeError):
+                entry: dict[str, str] = json.loads(line)
+                found[entry["id"]] = entry["upstream"].split(", ")[-1].rpartition(":")[0]
+        if found.keys() >= set(request_ids) or time.monotonic() > end:
+            return [found[one] for one in request_ids if one in found]
+        time.sleep(0.1)
 
 
 def _addresses(container: dict[str, Any]) -> Iterator[str]:
