@@ -196,24 +196,10 @@ def stack_config(config: dict[str, Any], secrets: dict[str, str] | None = None) 
 
 
 def declare_stack(
-    config: dict[str, Any] | None = None,
-    secrets: dict[str, str] | None = None,
-    *,
-    preview: bool = False,
-    look: Callable[..., Seen] = lambda *_: Seen("engine", 2, [], here=False),
-    judge: Callable[..., None] = lambda *_: None,
-    await_healthy: Callable[..., None] = lambda *_, **__: None,
-    record: Record | None = None,
+    config: dict[str, Any] | None = None, secrets: dict[str, str] | None = None, **replaced: Any
 ) -> Record:
-    """Declare the whole stack of a config. Its looks at Docker are replaced: no test here talks to it."""
-    return declare(
-        lambda: stack_config(config or {}, secrets),
-        preview=preview,
-        look=look,
-        judge=judge,
-        await_healthy=await_healthy,
-        record=record,
-    )
+    """Declare the whole stack of a config. `replaced`: as `declare` takes it."""
+    return declare(lambda: stack_config(config or {}, secrets), **replaced)
 
 
 def declare(
@@ -225,7 +211,10 @@ def declare(
     await_healthy: Callable[..., None] = lambda *_, **__: None,
     record: Record | None = None,
 ) -> Record:
-    """Declare the whole stack of what `config` gives, which is called where the program runs."""
+    """Declare the whole stack of what `config` gives, which is called where the program runs.
+
+    Its looks at Docker are replaced: no test here talks to it.
+    """
     from components import stack
     from components.node_image import node_image
 
