@@ -59,6 +59,9 @@ class Route:
     needs: Sequence[Member] = ()
     """What the nodes cannot answer without. Where one of these is new, they may be away, and Docker not know it yet."""
 
+    leaving: Sequence[Member] = ()
+    """Nodes that are there until the `up` ends. Where one is enough, one of these will do: it may be the primary."""
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -196,7 +199,7 @@ def _await_route(engine: Engine, route: Route, seconds: float) -> None:
     reached = _networks(engine, route.ingress)
     missing = {
         network["IPAddress"]: node
-        for node in route.nodes
+        for node in (*route.nodes, *(route.leaving if route.one_is_enough else ()))
         for name, network in _networks(engine, node).items()
         if name in reached
     }

@@ -14,7 +14,7 @@ import pulumi
 
 from cluster.engine import ClusterError, DockerHost
 from cluster.health import Configuration, Member, Route, await_healthy
-from cluster.preflight import Claim, Seen, judge, look
+from cluster.preflight import Claim, Seen, judge, look, members_of
 from components.consul import Consul
 from components.container import fixed_name
 from components.ingress import Ingress
@@ -148,6 +148,8 @@ def when_healthy(
             return
         routes_id, fingerprint, seen, *ids = known
         members = [Member(name, container_id) for (name, _), container_id in zip(parts, ids, strict=True)]
+        names = {one.name for one in members}
+        there = members_of(seen, pulumi.get_project(), pulumi.get_stack())
         routes = [
             Route(
                 members[-1],
@@ -157,6 +159,12 @@ def when_healthy(
                 one_is_enough=role == "writer",
                 # Without the lease that is kept there, nobody is the primary.
                 needs=[one for one in members if role == "writer" and one.name.startswith("consul-")],
+                # The one that goes hands its lease over as it stops, after this.
+                leaving=[
+                    Member(name, container_id)
+                    for name, container_id in there.items()
+                    if role == "writer" and name.startswith("writer-") and name not in names
+                ],
             )
             for role in ("writer", "reader")
         ]

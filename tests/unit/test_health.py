@@ -346,6 +346,15 @@ def test_where_each_must_answer_one_is_not_enough(engine: FakeEngine, clock: Fak
         asking_candidates(engine, (0, "X-Node: 10.0.0.21:8081\r\n"), route=replace(TO_CANDIDATES, one_is_enough=False))
 
 
+def test_the_primary_may_be_a_candidate_that_goes_when_the_up_ends(engine: FakeEngine) -> None:
+    leaving = Member("writer-3", "id-of-writer-3")
+    engine.inspected[leaving.container_id] = lambda: container(leaving.container_id, networks={"front": "10.0.0.23"})
+    route = replace(TO_CANDIDATES, leaving=[leaving])
+    assert "waiting for the ingress to reach writer-0, writer-1, writer-2" in asking_candidates(
+        engine, (0, "X-Node: 10.0.0.23:8081\r\n"), route=route
+    )
+
+
 def test_a_single_writer_must_answer_itself(engine: FakeEngine, clock: FakeTime) -> None:
     not_yet(engine, "writer-0", container("id-of-writer-0", networks={"front": "10.0.0.20"}))
     route = Route(PARTS[-1], [PARTS[1]], "ask-the-writer", one_is_enough=True)

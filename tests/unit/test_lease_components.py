@@ -12,8 +12,9 @@ import pytest
 import yaml
 from supervisor.seafowl_process import reader_environment
 
+from cluster import labels
 from cluster.health import Member, Route
-from cluster.preflight import Claim
+from cluster.preflight import Claim, Seen
 from components.seafowl_node import HEALTHY, candidate_healthy
 from config.consul import HEALTHY as CONSUL_HEALTHY
 from config.nginx import answering
@@ -384,6 +385,20 @@ def test_all_parts_are_looked_at_and_the_ingress_needs_only_the_primary() -> Non
         (CANDIDATES, answering("writer"), True),
         (READERS, answering("reader"), False),
     ]
+
+
+def test_a_candidate_that_goes_may_still_be_the_primary_that_the_ingress_reaches() -> None:
+    def there(member: str) -> dict[str, Any]:
+        of_stack = {labels.PROJECT: "seafowl", labels.STACK: "dev", labels.MEMBER: member}
+        return {"Id": f"{member}-there", "Labels": of_stack, "Created": 0}
+
+    leaving: list[Sequence[Member]] = []
+    declare_stack(
+        {**CONFIG, "writerCandidates": 1},
+        look=lambda *_: Seen("engine", 2, [there(one) for one in [*CANDIDATES[:2], *READERS, "reader-2"]], here=False),
+        await_healthy=lambda _, __, ways, *___, **____: leaving.extend(one.leaving for one in ways),
+    )
+    assert leaving == [[Member("writer-1", "writer-1-there")], []]
 
 
 @pytest.mark.parametrize(
