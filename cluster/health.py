@@ -60,7 +60,7 @@ class Route:
     """What the nodes cannot answer without. Where one of these is new, they may be away, and Docker not know it yet."""
 
     leaving: Sequence[Member] = ()
-    """Nodes that are there until the `up` ends. Where one is enough, one of these will do: it may be the primary."""
+    """Nodes that are there until the `up` ends, where one is enough: one of these will do, it may be the primary."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _await_route(engine: Engine, route: Route, seconds: float) -> None:
     reached = _networks(engine, route.ingress)
     missing = {
         network["IPAddress"]: node
-        for node in (*route.nodes, *(route.leaving if route.one_is_enough else ()))
+        for node in (*route.nodes, *route.leaving)
         for name, network in _networks(engine, node).items()
         if name in reached
     }

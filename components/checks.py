@@ -150,6 +150,8 @@ def when_healthy(
         members = [Member(name, container_id) for (name, _), container_id in zip(parts, ids, strict=True)]
         names = {one.name for one in members}
         there = members_of(seen, pulumi.get_project(), pulumi.get_stack())
+        # One that goes hands its lease over as it stops, after this.
+        leaving = [Member(*one) for one in there.items() if one[0].startswith("writer-") and one[0] not in names]
         routes = [
             Route(
                 members[-1],
@@ -159,12 +161,7 @@ def when_healthy(
                 one_is_enough=role == "writer",
                 # Without the lease that is kept there, nobody is the primary.
                 needs=[one for one in members if role == "writer" and one.name.startswith("consul-")],
-                # The one that goes hands its lease over as it stops, after this.
-                leaving=[
-                    Member(name, container_id)
-                    for name, container_id in there.items()
-                    if role == "writer" and name.startswith("writer-") and name not in names
-                ],
+                leaving=leaving if role == "writer" else [],
             )
             for role in ("writer", "reader")
         ]
