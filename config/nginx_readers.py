@@ -106,7 +106,7 @@ def server(policy: str, checked: str) -> str:
             proxy_method GET;
             proxy_pass_request_body off;
             proxy_set_header Content-Length "";
-            proxy_read_timeout 250ms;
+            proxy_read_timeout 100ms;
         }}
 
         # NGINX gives a request up when the list of readers changes under it, too: once more, with the list of now.

@@ -101,7 +101,7 @@ def test_a_read_goes_to_another_reader_only_as_long_as_nobody_can_have_seen_it(t
 def test_a_silent_reader_gets_little_time_to_say_that_it_does_not_hang(tmp_path: Path) -> None:
     asked = block(server(nginx(tmp_path), INGRESS_READERS_SOCKET), "location", "=", "/does-it-hang")
     # One that hung all the time and wakes up meanwhile would make its query one that takes long: a read that fails.
-    assert arguments(asked, "proxy_read_timeout") == [["250ms"]]
+    assert arguments(asked, "proxy_read_timeout") == [["100ms"]]
 
 
 def test_a_query_that_failed_at_two_readers_is_asked_of_no_third(tmp_path: Path) -> None:
