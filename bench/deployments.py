@@ -12,6 +12,7 @@ from bench.figures import Side
 from bench.stack import BenchStack
 from cluster import labels
 from cluster.engine import DockerHost, Engine, docker_host
+from config.layout import INGRESS_PORT
 from config.settings import ImageSettings
 from ops.running import ROOT, RunningStack
 
@@ -51,6 +52,9 @@ class Deployment(ABC):
 
     port: int
     """Of its ingress, on 127.0.0.1."""
+
+    ingress_port: int
+    """Of its ingress, at the container's own address."""
 
     catches_up_by_itself = True
     """Whether its ingress finds new readers without being told."""
@@ -99,6 +103,7 @@ class Ours(Deployment):
 
     side: Side = "ours"
     label = "this project"
+    ingress_port = INGRESS_PORT
 
     def __init__(self, folder: Path, images: Mapping[str, str], name: str = STACK, port: int = OURS_PORT) -> None:
         self.port = port
@@ -133,6 +138,7 @@ class Compose(Deployment):
     side: Side = "compose"
     label = "Compose example"
     port = COMPOSE_PORT
+    ingress_port = 80
     catches_up_by_itself = False
 
     def __init__(self, program: Sequence[str], images: Mapping[str, str]) -> None:

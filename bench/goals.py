@@ -56,10 +56,14 @@ def _start(figures: Sequence[Figure]) -> Iterator[Goal]:
 def _scaling(figures: Sequence[Figure]) -> Iterator[Goal]:
     label = changes.ONE_MORE
     command, traffic = (found(figures, name(label)) for name in (changes.command_seconds, changes.traffic_seconds))
-    empty = found(figures, engine.EMPTY_UP, "empty")
-    if command and empty:
+    # The empty program's `up` has the machine to itself, so it is compared with one that has it, too.
+    idle, empty = (
+        found(figures, changes.command_seconds(changes.ONE_MORE_IDLE)),
+        found(figures, engine.EMPTY_UP, "empty"),
+    )
+    if idle and empty:
         yield _at_most(
-            "one reader more: the up", command.median, empty.median + _ONE_READER_SECONDS,
+            "one reader more: the up", idle.median, empty.median + _ONE_READER_SECONDS,
             f"an empty program's up ({empty.median:.2f} s) + {_ONE_READER_SECONDS} s", "s", SEAFOWL, PROVIDER,
         )  # fmt: skip
     if command and traffic:

@@ -141,6 +141,9 @@ class Run:
         if self._wants("scaling"):
             _bring_to(deployment, 1)
             self._scale(deployment, count, changes.STEPS_UP, prefix)
+            self.say(f"{prefix}: {changes.ONE_MORE_IDLE}")
+            _bring_to(deployment, changes.STEPS_UP[-1][0])
+            changes.scale_idle(deployment, self.record)
 
     def _scale(self, deployment: Deployment, query: str, steps: Sequence[tuple[int, int]], prefix: str) -> None:
         for before, after in steps:

@@ -34,6 +34,9 @@ def scale_label(before: int, after: int) -> str:
 
 
 ONE_MORE = scale_label(*STEPS_UP[-1])
+ONE_MORE_IDLE = f"{ONE_MORE}, while no read runs"
+"""The same step: with reads, what it takes is also what these leave of the machine."""
+
 REPLACED = "all readers replaced"
 
 
@@ -41,6 +44,13 @@ def scale(deployment: Deployment, query: str, before: int, after: int, record: R
     """From one number of readers to another."""
     label = scale_label(before, after)
     _change(deployment, query, lambda: deployment.start(after), ("scaling", label), record)
+
+
+def scale_idle(deployment: Deployment, record: Record) -> None:
+    """One reader more, while nothing is asked. The deployment has as many as the last of the steps begins with."""
+    with deployment.start(STEPS_UP[-1][1]) as command:
+        command.finish()
+    record.add("scaling", command_seconds(ONE_MORE_IDLE), deployment.side, "s", command.seconds)
 
 
 def replace_all(deployment: Deployment, query: str, record: Record) -> None:

@@ -127,6 +127,13 @@ def test_bringing_it_up_is_judged_by_what_an_empty_program_takes(seconds: float,
     assert met("start", figure(start.COMMAND, seconds), empty) == {"from nothing to healthy": reached}
 
 
+def test_one_reader_more_is_judged_by_an_up_that_has_the_machine_to_itself() -> None:
+    empty, loaded = figure(engine.EMPTY_UP, 1.1, side="empty"), figure(changes.command_seconds(changes.ONE_MORE), 9)
+    idle = figure(changes.command_seconds(changes.ONE_MORE_IDLE), 4.0)
+    assert met("scaling", idle, loaded, empty) == {"one reader more: the up": True}
+    assert met("scaling", loaded, empty) == {}
+
+
 def test_one_failed_request_in_one_round_misses_the_goal_and_those_of_compose_are_not_ours() -> None:
     what = changes.failed_requests(changes.REPLACED)
     assert met("rolling", figure(what, 0, 1, unit="requests")) == {what: False}
