@@ -42,6 +42,7 @@ class Session:
         self._schemas = {(database, DEFAULT_SCHEMA)}
         self._databases = {database}
         self._versions: dict[str, int] = {}
+        self._named: set[str] = set()
         self._externals: set[TableRef] = set()
 
     def resolve(self, name: Name) -> TableRef:
@@ -72,8 +73,11 @@ class Session:
             raise engine_error(error) from error
 
     def etag(self) -> str:
-        """The ETag of what was read so far."""
-        return etag(self._versions.items())
+        """The ETag of the tables that were named so far.
+
+        As the original's, it knows nothing else that a query reads: not what information_schema says.
+        """
+        return etag((uuid, version) for uuid, version in self._versions.items() if uuid in self._named)
 
     def add(self, table: TableRef) -> str:
         """Put a table into the session; returns its quoted full name."""
@@ -104,12 +108,12 @@ class Session:
         """Add every table that some name in the statement could mean; one too many does no harm."""
         if any(token.identifier == INFORMATION_SCHEMA or token.is_word("SHOW") for token in tokens):
             self._add_all()
-            return
         for table in {self._resolve(parts) for parts in dotted_names(tokens)}:
             if table.schema == STAGING_SCHEMA:
                 self._add_external(table)
-            elif self.uuid(table) is not None:
+            elif (uuid := self.uuid(table)) is not None:
                 self.add(table)
+                self._named.add(uuid)
 
     def _add_external(self, table: TableRef) -> None:
         if table not in self._externals and (external := self._staging.get(table)) is not None:

@@ -316,7 +316,7 @@ def test_what_cannot_be_measured_is_refused(arguments: list[str], monkeypatch: p
 def test_stand_ins_are_seen_by_the_image_and_the_kits_provider(tmp_path: Path) -> None:
     assert environment.stand_ins("splitgraph/seafowl:0.5.8", tmp_path) == ()
     (tmp_path / "pulumi-home").mkdir()
-    assert environment.stand_ins("seafowl-standin:0.1.0", tmp_path) == (SEAFOWL, PROVIDER)
+    assert environment.stand_ins("seafowl-standin:0.1.1", tmp_path) == (SEAFOWL, PROVIDER)
 
 
 # Programs that it runs
