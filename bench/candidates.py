@@ -17,9 +17,9 @@ from typing import Any, Literal
 import docker
 from docker.errors import APIError
 
-from bench.clients import await_true
 from cluster import labels
 from config.layout import WRITE_PORT
+from ops.waiting import await_true
 
 Place = Literal["Consul", "replication", "everything"]
 

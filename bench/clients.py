@@ -5,11 +5,12 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
+
+from ops.waiting import await_true
 
 Kind = Literal["ddl", "insert"]
 KINDS: tuple[Kind, Kind] = ("ddl", "insert")
@@ -265,15 +266,3 @@ class Reads:
             due = max(due + _READERS / self.per_second, time.monotonic())
             self._end.wait(due - time.monotonic())
         connection.close()
-
-
-def await_true(until: Callable[[], bool], otherwise: str, seconds: float = 60) -> None:
-    """Wait until something is so; an error counts as not yet. Raises TimeoutError."""
-    end = time.monotonic() + seconds
-    while True:
-        with suppress(OSError):
-            if until():
-                return
-        if time.monotonic() > end:
-            raise TimeoutError(otherwise)
-        time.sleep(0.05)

@@ -39,6 +39,9 @@ class Part:
     address: str
     """On the network that the ingress is on too, where the Docker host reaches it; empty where there is none yet."""
 
+    addresses: Sequence[str]
+    """On all its networks."""
+
     created: int
     """Seconds since 1970."""
 
@@ -207,6 +210,7 @@ def _parts(docker: DockerHost, mine: list[str], role_label: str, roles: Mapping[
             id=one["Id"],
             role=role,
             address=next((ip for name, ip in _addresses(one).items() if name in at_the_ingress), ""),
+            addresses=tuple(_addresses(one).values()),
             created=one["Created"],
         )
         for one, role in found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bench.clients import ask, await_true
+from bench.clients import ask
 from bench.deployments import STACK, Compose, Deployment, Ours
 from bench.figures import Record
 from bench.measures import changes, engine, reads, replication, start
@@ -18,6 +18,7 @@ from config.layout import SEAFOWL_PORT
 from ops.client import Client
 from ops.demo import load_seattle
 from ops.running import ROOT
+from ops.waiting import await_true
 
 TITLES = {
     "start": "From nothing to reads and writes, with three readers",
@@ -123,7 +124,7 @@ class Run:
         _await_everywhere(deployment, count)
         if self._wants("replication"):
             self.say(f"{prefix}: replication")
-            replication.replication(deployment, "delete", self._replicated, record)
+            self._replication(deployment, "delete")
         if self._wants("writes"):
             self.say(f"{prefix}: writes")
             replication.writes_per_second(deployment, "delete", setting.seconds, record)
@@ -145,6 +146,11 @@ class Run:
             _bring_to(deployment, changes.STEPS_UP[-1][0])
             changes.scale_idle(deployment, self.record)
 
+    def _replication(self, deployment: Deployment, mode: str) -> None:
+        writes = _REPLICATED // self.setting.rounds
+        replication.copied(deployment, mode, writes, self.record)
+        replication.replication(deployment, mode, writes, self.record)
+
     def _scale(self, deployment: Deployment, query: str, steps: Sequence[tuple[int, int]], prefix: str) -> None:
         for before, after in steps:
             self.say(f"{prefix}: {changes.scale_label(before, after)} under load")
@@ -161,7 +167,7 @@ class Run:
                 if self._wants("writes"):
                     replication.writes_per_second(self.ours, writer, self.setting.seconds, self.record)
                 if self._wants("replication") and writer == "wal":
-                    replication.replication(self.ours, writer, self._replicated, self.record)
+                    self._replication(self.ours, writer)
         self.ours.stack.configure({"seafowl:writerJournalMode": "delete", "seafowl:readerJournalMode": "off"})
 
     def _engine(self) -> None:
@@ -175,10 +181,6 @@ class Run:
         only_declared = [count for count in engine.DECLARED if count not in self.setting.deployed]
         self.say(f"the engine: previews with {', '.join(map(str, only_declared))} readers")
         engine.declared_only(self.ours, only_declared, self.setting.rounds, self.record)
-
-    @property
-    def _replicated(self) -> int:
-        return _REPLICATED // self.setting.rounds
 
     @contextmanager
     def _removed(self, deployment: Deployment) -> Generator[None]:

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -24,8 +23,10 @@ from rich.table import Table
 
 from cluster import labels
 from cluster.engine import ClusterError, Engine
+from ops.access_log import answered
 from ops.client import Client
 from ops.running import RunningStack, current_stack, member_name, members
+from ops.waiting import await_true
 
 _CAMBRIDGE_URL = "https://www.cl.cam.ac.uk/research/dtg/weather/weather-raw.csv"
 _SEATTLE_PACKAGE = "vega_datasets==0.9.0"
@@ -34,6 +35,7 @@ _SECONDS = 120
 _MONTHS = 12
 _REPLICATION_SECONDS = 10
 _LOG_SECONDS = 5
+_LOG_LINES = 1000
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def main() -> int:
         if any(answer != answers[0][1] for _, answer in answers):
             raise ClusterError("the readers gave different answers to one query")
         console.print(f"Answered by {_answerers(stack, [request for request, _ in answers])}.")
-    except (ClusterError, requests.RequestException) as error:
+    except (ClusterError, TimeoutError, requests.RequestException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -79,16 +81,16 @@ def _replicated_rows(client: Client, table: str, readers: int) -> int:
     query = f"SELECT COUNT(*) AS n FROM {table}"
     wanted = client.writes.post(f"{client.write_url}/q", json={"query": query}, timeout=_SECONDS)
     _must_be_ok(wanted, query)
-    deadline = time.monotonic() + _REPLICATION_SECONDS
-    agreeing = 0
-    # As many answers in a row as there are readers: NGINX asks them in turn.
-    while agreeing < 2 * readers:
-        answer = client.reads.post(client.read_url, json={"query": query}, timeout=_SECONDS)
-        agreeing = agreeing + 1 if answer.text == wanted.text else 0
-        if not agreeing and time.monotonic() > deadline:
-            raise ClusterError(
-                f"a reader has not got table {table} within {_REPLICATION_SECONDS} seconds: `make status`"
-            )
+
+    def everywhere() -> bool:
+        # As many answers in a row as there are readers, and once more: NGINX asks them in turn.
+        answers = (
+            client.reads.post(client.read_url, json={"query": query}, timeout=_SECONDS) for _ in range(2 * readers)
+        )
+        return all(answer.text == wanted.text for answer in answers)
+
+    late = f"a reader has not got table {table} within {_REPLICATION_SECONDS} seconds: `make status`"
+    await_true(everywhere, late, _REPLICATION_SECONDS)
     return int(json.loads(wanted.text)["n"])
 
 
@@ -213,17 +215,17 @@ def _answerers(stack: RunningStack, request_ids: list[str]) -> str:
 
 def _upstreams(engine: Engine, ingress: str, request_ids: list[str]) -> list[str]:
     """The addresses that answered these requests, once the access log has a line of each: NGINX writes it in pieces."""
-    end = time.monotonic() + _LOG_SECONDS
-    while True:
-        found: dict[str, str] = {}
-        for line in engine.log_lines(ingress, 1000):
-            # NGINX's own messages are no JSON.
-            with suppress(json.JSONDecodeError):
-                entry: dict[str, str] = json.loads(line)
-                found[entry["id"]] = entry["upstream"].split(", ")[-1].rpartition(":")[0]
-        if found.keys() >= set(request_ids) or time.monotonic() > end:
-            return [found[one] for one in request_ids if one in found]
-        time.sleep(0.1)
+    asked = set(request_ids)
+
+    def written() -> bool:
+        nodes.update((entry.id, entry.node) for entry in answered(engine, ingress, _LOG_LINES) if entry.id in asked)
+        return nodes.keys() == asked
+
+    nodes: dict[str, str] = {}
+    # One line that is missing is no reason to say nothing of the others.
+    with suppress(TimeoutError):
+        await_true(written, "the access log has not got every request", _LOG_SECONDS)
+    return [nodes[one] for one in request_ids if one in nodes]
 
 
 def _addresses(container: dict[str, Any]) -> Iterator[str]:

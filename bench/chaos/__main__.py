@@ -25,12 +25,13 @@ from bench.chaos.judgement import Seen, missed
 from bench.chaos.observer import Fault, Query, forget, observe
 from bench.chaos.report import Run, table, with_run
 from bench.chaos.stacks import STACKS, config
-from bench.clients import ask, await_true
+from bench.clients import ask
 from bench.stack import BenchStack, local_images
 from cluster.engine import ClusterError, Engine, docker_host
 from config.settings import ImageSettings
 from ops.client import Client
 from ops.demo import load_seattle
+from ops.waiting import await_true
 
 _PORT = 8098
 _SEED = 20240229

@@ -9,10 +9,10 @@ import docker
 from docker.errors import APIError, NotFound
 
 from bench.candidates import Candidates
-from bench.clients import await_true
 from bench.stack import BenchStack
 from cluster import labels
 from config.layout import CATALOG_FILE
+from ops.waiting import await_true
 
 PROJECT = "seafowl"
 

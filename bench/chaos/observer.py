@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bench.chaos.cluster import RECOVERY_SECONDS, Cluster, CommandError
 from bench.chaos.judgement import Goal, Seen, of_reads, of_writes, pause
-from bench.clients import Reads, Writes, ask, await_true
+from bench.clients import Reads, Writes, ask
+from ops.waiting import await_true
 
 _WRITES_PER_SECOND = 6
 _READS_PER_SECOND = 20

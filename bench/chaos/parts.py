@@ -13,8 +13,8 @@ from bench.chaos.cluster import Cluster, eventually
 from bench.chaos.judgement import Goal
 from bench.chaos.observer import Event, Fault
 from bench.chaos.stacks import READ_TIMEOUT_SECONDS
-from bench.clients import await_true
 from ops.running import ROOT
+from ops.waiting import await_true
 
 _ROLES = {"reader": "a reader", "writer": "the writer", "object-store": "MinIO", "ingress": "the ingress"}
 """Role → the part in words. (Of the two readers, one.)"""

@@ -1,15 +1,15 @@
 """Changes of the readers while reads run: their number, and all of them at once."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
-from bench.clients import Reads, ask, await_true
+from bench.clients import Reads, ask
 from bench.commands import Command
 from bench.deployments import Deployment, Part
 from bench.figures import Record
 from cluster.engine import Engine
+from ops.access_log import answered
+from ops.waiting import await_true
 
 _BY_ITSELF_SECONDS = 5
 """How long after the command's end an ingress that may have to be told about new readers is watched first."""
@@ -124,12 +124,7 @@ def _traffic(deployment: Deployment, old: set[str], command: Command, topic: str
 def _answering(deployment: Deployment, readers: Sequence[Part]) -> list[Part]:
     """Those of `readers` that answered one of the last requests, by the ingress's log."""
     with Engine(deployment.docker) as engine:
-        lines = engine.log_lines(deployment.one("ingress").id, _LOG_LINES)
-    entries = [json.loads(line) for line in lines if line.startswith("{")]
-    latest = {
-        entry["upstream"].split(", ")[-1].rpartition(":")[0]: datetime.fromisoformat(entry["time"]).timestamp()
-        for entry in entries
-        if entry["status"] == "200"
-    }
+        entries = answered(engine, deployment.one("ingress").id, _LOG_LINES)
+    latest = {entry.node: entry.at for entry in entries if entry.status == "200"}
     # An address may have been another reader's before.
     return [part for part in readers if latest.get(part.address, 0) >= part.created]

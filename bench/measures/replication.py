@@ -1,16 +1,22 @@
-"""From the acknowledgement of a CREATE TABLE to every reader's seeing it; and how fast one client writes."""
+"""From the acknowledgement of a CREATE TABLE to every reader's seeing it, and from its commit to every reader's having
+it in the catalog, which is LiteFS's part of that; and how fast one client writes.
+"""
 
 import http.client
 import itertools
 import json
+import socket
+import threading
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Self
 
-from bench.deployments import Deployment
+from bench.deployments import Deployment, Part
 from bench.figures import Record
-from config.layout import SEAFOWL_PORT
+from config.layout import LITEFS_PORT, SEAFOWL_PORT
+from ops.waiting import await_true
 
 _PATIENCE_SECONDS = 30
 _POLL_SECONDS = 0.005
@@ -36,6 +42,55 @@ class Connection:
         self._http.close()
 
 
+class Applied:
+    """When a node had applied which transaction of the catalog, as its LiteFS tells while this is entered."""
+
+    def __init__(self, node: Part) -> None:
+        self._http = _litefs(node)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self.at: dict[str, float] = {}
+        """Number of the transaction → `time.monotonic`."""
+
+    def __enter__(self) -> Self:
+        self._http.request("GET", "/events")
+        # The connection's own time-out is for an answer; there may be nothing to tell for longer.
+        self._http.sock.settimeout(None)
+        self._events = self._http.getresponse()
+        # How the node is now. What comes after it is not missed.
+        self._events.readline()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._http.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._http.close()
+
+    def _listen(self) -> None:
+        # It may see the end as an error.
+        with suppress(OSError):
+            while line := self._events.readline():
+                event = json.loads(line)
+                if event["type"] == "tx":
+                    self.at[event["data"]["txID"]] = time.monotonic()
+
+
+def _litefs(node: Part) -> http.client.HTTPConnection:
+    """A connection to the node's LiteFS, which listens on one of its networks only."""
+    for address in node.addresses:
+        connection = http.client.HTTPConnection(address, LITEFS_PORT, timeout=_PATIENCE_SECONDS)
+        with suppress(ConnectionRefusedError):
+            connection.connect()
+            return connection
+    raise TimeoutError(f"LiteFS of {node.role} does not answer")
+
+
+def in_catalog(label: str) -> str:
+    """Name of the figure of LiteFS's part of a journal mode's replication."""
+    return f"{label}: committed → in every reader's catalog"
+
+
 def visible(label: str) -> str:
     """Name of the figure of a journal mode."""
     return f"{label}: acknowledged → visible on every reader"
@@ -53,6 +108,18 @@ def replication(deployment: Deployment, label: str, writes: int, record: Record)
             seen = pool.map(_seen, to_readers, [table] * len(to_readers))
             lags.append((max(seen) - acknowledged) * 1000)
     record.sample("replication", visible(label), deployment.side, "ms", lags)
+
+
+def copied(deployment: Deployment, label: str, writes: int, record: Record) -> None:
+    """So many CREATE TABLE in a row, while nobody reads: how long after each commit every reader's LiteFS has it."""
+    writer = deployment.one("writer")
+    with _connections([writer.address]) as (to_writer,), ExitStack() as listening:
+        committed, *applied = [listening.enter_context(Applied(node)) for node in (writer, *deployment.readers())]
+        for _ in range(writes):
+            _new_table(to_writer, "/q")
+        await_true(lambda: all(node.at.keys() >= committed.at.keys() for node in applied), "LiteFS has not told it all")
+        lags = [(max(node.at[number] for node in applied) - at) * 1000 for number, at in committed.at.items()]
+    record.sample("replication", in_catalog(label), deployment.side, "ms", lags)
 
 
 def writes_per_second(deployment: Deployment, label: str, seconds: float, record: Record) -> None:

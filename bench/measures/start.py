@@ -3,11 +3,12 @@
 import itertools
 import time
 
-from bench.clients import ask, await_true
+from bench.clients import ask
 from bench.deployments import ROLES, Deployment
 from bench.figures import Record
 from cluster.engine import Engine
 from config.layout import SEAFOWL_PORT
+from ops.waiting import await_true
 
 FIRST_WRITE = "first acknowledged write"
 FIRST_READ = "first correct read on every reader"
