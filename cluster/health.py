@@ -243,7 +243,7 @@ def _lost(container: dict[str, Any], restarts: int, waited: float, patience: Pat
 
 
 def is_healthy(engine: Engine, container: dict[str, Any]) -> bool:
-    """Whether a container passes its own health check now: Docker's next turn may be ten seconds away."""
+    """Whether a container passes its own health check now: Docker's next turn may be half a minute away."""
     if container["State"]["Status"] != "running":
         return False
     kind, *test = container["Config"]["Healthcheck"]["Test"]

@@ -29,8 +29,10 @@ _T = TypeVar("_T")
 
 _HOLDER = "ingress-certificate"
 
-SETTLED_SECONDS = 30
-"""Age of a configuration from which Docker's health checks of the ingress have surely judged it."""
+SETTLED_SECONDS = 70
+"""Age of a configuration from which Docker's health checks of the ingress have surely judged it (there are two of them
+in a minute, `components.container`).
+"""
 
 
 def first_look(host: DockerHost) -> pulumi.Output[Seen]:

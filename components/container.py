@@ -199,8 +199,8 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=["CMD-SHELL", spec.health],
             # Each check starts a process in the container, which takes 70 ms of a core (50 of them Docker's own): with
-            # 100 readers on one host 0.7 cores at this interval.
-            interval="10s",
+            # 100 readers on one host a quarter of a core at this interval, and 1.4 cores at one of five seconds.
+            interval="30s",
             timeout="5s",
             retries=2,
             # As Docker writes it back: "60s" would come back as "1m0s", a difference in every preview.
