@@ -24,14 +24,14 @@ def upstreams(ingress: IngressSettings) -> str:
     """The readers, as NGINX finds them."""
     return f"""
     upstream readers {{
-        zone readers 64k;
+        zone readers 4m; # 64k would do for 55 of them, and leave the others out
         server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=1 fail_timeout={shown(ingress.retry_interval)};
         keepalive 16;
     }}
 
     # The same, whatever they failed at: for when all of them did.
     upstream every_reader {{
-        zone every_reader 64k;
+        zone every_reader 4m;
         server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
         keepalive 4;
     }}
@@ -60,6 +60,12 @@ MAPS = r"""
     }
     map $upstream_addr $last_asked {
         "~(?<address>[^ ,]+)$" $address;
+    }
+
+    # Whether Seafowl would run a part of the query: one that stands in the path, it reads up to the first dot.
+    map "$http_x_seafowl_query $request_uri" $cut_short {
+        "~^ (/w)?(/[^/?]+)?/q/[^/?]*\." 1;
+        default "";
     }
 """
 """What is known of a read."""
