@@ -77,7 +77,8 @@ class ClientLimitSettings(Model):
         default=None, description="requests of one client address per second; 429 over it"
     )
     burst: Annotated[WholeNumber, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="requests of one client that may come at once, above the rate"
+        default=None,
+        description="requests of one client that may come at once, above the rate; by default those of one second",
     )
     # NGINX takes no larger limit.
     connections: Annotated[WholeNumber, Field(ge=1, le=65535)] | None = Field(

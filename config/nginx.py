@@ -25,6 +25,10 @@ HEALTHY = f"curl --fail --silent --output /dev/null {_PRIVATE}/alive"
 
 RUNNING = f"curl --silent {_PRIVATE}/running"
 """Shell command inside the ingress that prints what NGINX runs with (`config.ingress_start`)."""
+_CUT_SHORT = (
+    "Seafowl reads a query in the path up to its first dot: send the query in X-Seafowl-Query, and its SHA-256 in the "
+    "path, or write each dot as %2E."
+)
 _MAX_QUERY = "16m"
 """Largest body of a query to the readers."""
 
@@ -37,8 +41,7 @@ def answering(role: NodeRole) -> str:
 def render_nginx_conf(ingress: IngressSettings, access: AccessSettings, lease: LeaseType = "static") -> str:
     """The whole nginx.conf, as text."""
     readers = nginx_readers.server(nginx_cache.headers(ingress.cache), nginx_cache.checked(ingress.cache))
-    return f"""{nginx_cache.modules(ingress.cache)}worker_processes auto;
-pid /tmp/nginx.pid;
+    return f"""{nginx_cache.modules(ingress.cache)}pid /tmp/nginx.pid;
 error_log /dev/stderr warn;
 # Of a reload: requests of the old workers may end, but not for ever.
 worker_shutdown_timeout {shown(max(ingress.read_timeout, ingress.write_timeout))};
@@ -125,6 +128,9 @@ http {{
         add_header X-Request-Id $id always;
         # What HTTP knows and this server does not: a mistake of the client all the same.
         error_page 501 =400 @not_understood;
+        if ($cut_short) {{
+            return 400 "{_CUT_SHORT}\\n";
+        }}
 {nginx_clients.limits(ingress)}{nginx_writer.routes(ingress, lease)}{nginx_cache.route(ingress, access)}
         location = /healthz {{
             access_log off;

@@ -42,9 +42,12 @@ def maps(cache: CacheSettings) -> str:
 {policy}
     }}
 {_this_second(cache)}
-    # Seafowl's ETag knows the tables, not the clock: an answer that depends on it would hold for ever.
+    # Seafowl's ETag knows the tables that a query reads, and nothing else: an answer that depends on the clock, or on
+    # what Seafowl says of its tables, would hold for ever.
     map "$uri $http_x_seafowl_query" $no_cache {{
         "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
+        "~*information_schema|table_versions|dropped_tables|staging(\\x22|%22)?(\\.|%2E)" 1;
+        "~*^[^ ]*(/q/| )(\\s|%20|%09|%0A|\\+)*(show|describe|desc|explain)(\\s|%20|%09|%0A|\\+)" 1;
         default $content_length;
     }}
 """

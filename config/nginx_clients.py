@@ -57,8 +57,9 @@ def limits(ingress: IngressSettings) -> str:
     settings = ingress.limits
     lines: list[str] = []
     if settings.requests_per_second is not None:
-        burst = f" burst={settings.burst} nodelay" if settings.burst is not None else ""
-        lines += [f"        limit_req zone=requests{burst};", "        limit_req_status 429;"]
+        # NGINX's own default is none: then two requests in the same moment are one too many, whatever the rate.
+        burst = settings.requests_per_second if settings.burst is None else settings.burst
+        lines += [f"        limit_req zone=requests burst={burst} nodelay;", "        limit_req_status 429;"]
     if settings.connections is not None:
         lines += [f"        limit_conn connections {settings.connections};", "        limit_conn_status 429;"]
     return "".join(f"{line}\n" for line in lines)
