@@ -120,7 +120,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         ],
         uploads={
             LITEFS_CONFIG: render_litefs_yml(role, place.member, lease),
-            **_seafowl_configs(role, args, gated=candidate is not None),
+            **_seafowl_configs(role, args, candidate=candidate is not None),
         },
         envs={
             REPLICATION_NETWORK_ENV: args.replication_network,
@@ -145,13 +145,13 @@ def _first(values: Sequence[Any]) -> str:
     return values[0]
 
 
-def _seafowl_configs(role: NodeRole, args: NodeArgs, *, gated: bool) -> dict[str, str]:
+def _seafowl_configs(role: NodeRole, args: NodeArgs, *, candidate: bool) -> dict[str, str]:
     store = args.object_store.location
-    if not gated:
+    if not candidate:
         return {SEAFOWL_CONFIG: render_seafowl_toml(role, args.settings, store)}
     return {
-        CANDIDATE_WRITER_CONFIG: render_seafowl_toml("writer", args.settings, store, gated=True),
-        CANDIDATE_READER_CONFIG: render_seafowl_toml("reader", args.settings, store),
+        CANDIDATE_WRITER_CONFIG: render_seafowl_toml("writer", args.settings, store, candidate=True),
+        CANDIDATE_READER_CONFIG: render_seafowl_toml("reader", args.settings, store, candidate=True),
     }
 
 

@@ -25,14 +25,15 @@ _MEMORY_FOR_QUERIES = 0.7
 
 
 def render_seafowl_toml(
-    role: NodeRole, settings: Settings, object_store: dict[str, str], *, gated: bool = False
+    role: NodeRole, settings: Settings, object_store: dict[str, str], *, candidate: bool = False
 ) -> str:
     """The seafowl.toml of a node with `role`, as TOML text.
 
-    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any. `gated`: whether it is reached
-    through a candidate's write port only.
+    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any. `candidate`: whether it runs in
+    a candidate's container, as the writer, which is reached through the write port only, or as the standby.
     """
     reader = role == "reader"
+    gated = candidate and not reader
     document: dict[str, Any] = {
         "object_store": {"type": "s3", **object_store},
         "catalog": {
@@ -56,7 +57,7 @@ def render_seafowl_toml(
             }
         },
     }
-    limits = settings.resources.reader if reader else settings.resources.writer
+    limits = settings.resources.reader if reader and not candidate else settings.resources.writer
     if limits.memory is not None:
         document["runtime"] = {"max_memory": int(whole_mib(limits.memory) * _MEMORY_FOR_QUERIES)}
     return tomli_w.dumps(document)

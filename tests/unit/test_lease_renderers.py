@@ -231,12 +231,12 @@ def test_before_litefs_the_supervisor_tidies_up_and_then_starts_it(member: str) 
 # seafowl.toml
 
 
-def seafowl(role: Any, *, gated: bool = False, **config: Any) -> dict[str, Any]:
-    return tomllib.loads(render_seafowl_toml(role, Settings.model_validate(config), STORE, gated=gated))
+def seafowl(role: Any, *, candidate: bool = False, **config: Any) -> dict[str, Any]:
+    return tomllib.loads(render_seafowl_toml(role, Settings.model_validate(config), STORE, candidate=candidate))
 
 
 def test_the_seafowl_behind_a_write_port_is_reached_from_inside_its_container_alone() -> None:
-    http = seafowl("writer", gated=True)["frontend"]["http"]
+    http = seafowl("writer", candidate=True)["frontend"]["http"]
     assert (http["bind_host"], http["bind_port"]) == ("127.0.0.1", 8082)
     assert len({GATED_SEAFOWL_PORT, WRITE_PORT, SEAFOWL_PORT}) == 3
 
@@ -249,7 +249,7 @@ def test_a_seafowl_that_is_not_behind_one_listens_as_it_did(role: Any) -> None:
 
 def test_a_write_port_changes_nothing_else_of_seafowl() -> None:
     config = {"resources": {"writer": {"memory": "1GiB"}}, "access": {"write": "off"}}
-    plain, gated = seafowl("writer", **config), seafowl("writer", gated=True, **config)
+    plain, gated = seafowl("writer", **config), seafowl("writer", candidate=True, **config)
     for document in (plain, gated):
         del document["frontend"]["http"]["bind_host"], document["frontend"]["http"]["bind_port"]
     assert plain == gated
@@ -289,6 +289,13 @@ def writers_locations(conf: Block) -> dict[str, list[Block]]:
         "health": [http, public, block(public, "location", "=", "/w/healthz")],
         "answering": [http, private, block(private, "location", "=", "/answering/writer")],
     }
+
+
+def test_both_of_a_candidate_s_seafowls_plan_with_their_own_container_s_memory() -> None:
+    config = {"resources": {"writer": {"memory": "1GiB"}, "reader": {"memory": "8GiB"}}}
+    writer, standby = seafowl("writer", candidate=True, **config), seafowl("reader", candidate=True, **config)
+    assert standby["runtime"] == writer["runtime"]
+    assert seafowl("reader", **config)["runtime"]["max_memory"] > 1024
 
 
 @pytest.mark.parametrize("location", ["writes", "uploads", "health", "answering"])
