@@ -27,12 +27,16 @@ def generated_passwords(
 def self_signed_certificate(
     name: str, address: str, parent: pulumi.Resource
 ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-    """A certificate for `address` and the names of its own host, and its key as a secret; both PEM text."""
+    """A certificate for `address` and the names of its own host, and its key as a secret; both PEM text.
+
+    Another address has a stash of its own, as it needs another certificate.
+    """
     # Imported only where it is asked for: it takes a tenth of a second.
     from config.certificates import self_signed  # noqa: PLC0415
 
     stash = pulumi.Stash(
-        name,
+        # Colons would be taken for the URN's own.
+        f"{name}-{address.replace(':', '-')}",
         input=pulumi.Output.secret(self_signed(address)),
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
     )

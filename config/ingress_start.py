@@ -4,6 +4,8 @@ from config.layout import CERTIFICATE, INGRESS_READERS_SOCKET, NGINX_ANSWERS, NG
 
 _REFUSED = "/tmp/refused"  # noqa: S108 (in the container, where nobody else is)
 
+_MOST_WORKERS = 8
+
 REFUSED = f"cat {_REFUSED}"
 """Shell command inside the ingress: the fingerprint of what NGINX refused, and on the next lines its own message."""
 
@@ -58,7 +60,10 @@ until take; do
 done
 # A killed NGINX leaves it behind, and another could not listen there.
 rm -f {INGRESS_READERS_SOCKET}
-nginx -c "$running" -g 'daemon off;' &
+# `auto` would be one a core of the host, each with memory of its own.
+workers=$(nproc)
+[ "$workers" -le {_MOST_WORKERS} ] || workers={_MOST_WORKERS}
+nginx -c "$running" -g "daemon off; worker_processes $workers;" &
 nginx=$!
 trap 'kill -QUIT "$nginx"' TERM INT QUIT
 while kill -0 "$nginx" 2>/dev/null; do

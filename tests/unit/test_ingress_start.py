@@ -160,7 +160,9 @@ def test_the_script_is_one_for_every_posix_shell() -> None:
 def test_nginx_runs_with_the_configuration_that_it_finds_and_tells_its_fingerprint(ingress: Ingress) -> None:
     with ingress.started():
         serves(ingress)
-        assert ingress.calls.read_text() == f"start -c {ingress.folder}/nginx.conf -g daemon off;\n"
+        workers = min(8, len(os.sched_getaffinity(0)))
+        expected = f"start -c {ingress.folder}/nginx.conf -g daemon off; worker_processes {workers};\n"
+        assert ingress.calls.read_text() == expected
         assert ingress.runs_with == ("first\n", fingerprint("first\n"))
         assert ingress.run(ACCEPTED).returncode == 0
         assert ingress.told == []

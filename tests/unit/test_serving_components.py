@@ -161,7 +161,7 @@ def test_the_key_is_in_the_secret_environment_of_the_holder_alone(which: str, re
     body = key.splitlines()[1]
     assert "PRIVATE KEY" in key
     holding = {r.label for r in record.resources if body in json.dumps(revealed(r.inputs))}
-    assert holding - {"Stash ingress-self-signed"} == {HOLDER}
+    assert holding - {"Stash ingress-self-signed-127.0.0.1"} == {HOLDER}
     assert not any(body in text for text in shown(record))
     assert body not in json.dumps(revealed(record.outputs), default=str)
 
@@ -246,14 +246,14 @@ def test_a_self_signed_certificate_is_no_secret_and_its_key_is_no_output() -> No
 
 
 def test_a_self_signed_certificate_is_made_once_and_its_key_kept_as_a_secret(self_signed: Record) -> None:
-    stash = self_signed.one("Stash ingress-self-signed")
+    stash = self_signed.one("Stash ingress-self-signed-127.0.0.1")
     assert stash.ignore_changes == ("input",)
     assert is_secret(stash.inputs["input"])
     assert stash.parent == "Ingress ingress"
 
 
 def test_without_tls_there_is_no_certificate_and_nobody_to_hold_it(default: Record) -> None:
-    assert not {HOLDER, "Volume ingress-certificate", "Stash ingress-self-signed"} & default.labels
+    assert not {HOLDER, "Volume ingress-certificate", "Stash ingress-self-signed-127.0.0.1"} & default.labels
     assert "certificate" not in default.outputs
 
 
