@@ -1,9 +1,10 @@
 """The one place that reads `pulumi.Config`: the stack config comes in here and leaves as typed, validated values."""
 
+import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from cluster.engine import DockerHost, docker_host
 from config import secret_keys
+from config.ingress_settings import ClientLimitSettings
 from config.problems import ConfigError, Problem, problems_of
 from config.secret_keys import SECRET_KEYS
 from config.settings import Settings
@@ -64,13 +66,38 @@ def load() -> StackConfig:
     )
 
 
-def _warnings(settings: Settings, namespace: str) -> list[str]:
+def _warnings(settings: Settings, namespace: str) -> Iterator[str]:
+    """What works, and is rarely meant."""
     if settings.lease == "consul" and settings.writer_candidates == 1:
-        return [
+        yield (
             f"{namespace}:writerCandidates is 1: when that one dies, nobody takes over, and an `up` that changes it "
             "pauses writes. Set it to 2 or more"
-        ]
-    return []
+        )
+    ingress, access = settings.ingress, settings.access
+    address = ingress.bind_address
+    elsewhere = not ipaddress.ip_address(address).is_loopback
+    if elsewhere and access.write == "any":
+        yield (
+            f"{namespace}:access.write is any, and {namespace}:ingress.bindAddress is {address}: whoever reaches this "
+            "port can change and drop every table, and Docker publishes it past the host's firewall rules. Set "
+            "access.write to token, or bind 127.0.0.1"
+        )
+    elif access.write == "any" and access.read == "token":
+        yield (
+            f"{namespace}:access.read is token, and {namespace}:access.write is any: who has no token can still write, "
+            "and drop tables. Set access.write to token, too"
+        )
+    if elsewhere and ingress.tls is None and "token" in (access.read, access.write):
+        yield (
+            f"{namespace}:access asks for tokens, and {namespace}:ingress.bindAddress is {address} without "
+            f"{namespace}:ingress.tls: they pass the network in clear text. Set ingress.tls, unless something in front "
+            "of this port speaks HTTPS"
+        )
+    if not elsewhere and ingress.limits != ClientLimitSettings():
+        yield (
+            f"{namespace}:ingress.limits counts clients by their address, and with {namespace}:ingress.bindAddress "
+            f"{address} all have the same one, Docker's own: together they are limited as one"
+        )
 
 
 def _stack_name_problems(name: str) -> list[Problem]:

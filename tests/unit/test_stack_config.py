@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pulumi
 import pytest
@@ -243,6 +244,28 @@ def warned(config: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str]
 def test_a_single_candidate_is_a_warning_that_says_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
     (said,) = warned({"seafowl:lease": "consul", "seafowl:writerCandidates": "1"}, monkeypatch)
     assert said.startswith("seafowl:writerCandidates is 1: when that one dies, nobody takes over")
+
+
+TO_ALL = {"ingress": {"bindAddress": "0.0.0.0"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "about"),
+    [
+        (TO_ALL, ["seafowl:access.write is any, and seafowl:ingress.bindAddress is 0.0.0.0"]),
+        ({**TO_ALL, "access": {"write": "token"}}, ["seafowl:access asks for tokens"]),
+        ({**TO_ALL, "access": {"write": "off"}}, []),
+        ({"ingress": {"bindAddress": "::", "tls": {"selfSigned": True}}, "access": {"write": "token"}}, []),
+        ({"access": {"read": "token"}}, ["seafowl:access.read is token, and seafowl:access.write is any"]),
+        ({"access": {"read": "token", "write": "token"}}, []),
+        ({"ingress": {"limits": {"connections": 9}}}, ["seafowl:ingress.limits counts clients by their address"]),
+    ],
+)
+def test_what_is_open_to_more_than_it_looks_is_a_warning(
+    config: dict[str, Any], about: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = warned({f"seafowl:{key}": json.dumps(value) for key, value in config.items()}, monkeypatch)
+    assert [text[: len(start)] for text, start in zip(said, about, strict=True)] == about
 
 
 @pytest.mark.parametrize(
