@@ -1,8 +1,8 @@
 """A stand-in for Seafowl nodes behind the ingress: it notes what reaches it, and answers, or fails, as asked.
 
 The query (a body's `query`, X-Seafowl-Query, or the path behind /q/) is a word and its argument: `sleep 3` runs for
-that many seconds, `plan 0.2` is planned for as many, the answer of `stream 3` begins at once and takes that long,
-`fail end` is answered with a row and an error's text behind it, `fail between` with another row behind that,
+that many seconds (or `sleep 100ms`), `plan 2` is planned for as many, the answer of `stream 3` begins at once and takes
+that long, `fail end` is answered with a row and an error's text behind it, `fail between` with another row behind that,
 `fail first` with the text alone, all three with status 200, `rows 1000` with that many,
 `status 500` is answered with that status, `drop` closes the connection without an answer, `half` in the middle of one,
 `columns 300` is answered with a schema that wide. Anything else is answered too; no two answers are the same, and each
@@ -29,6 +29,11 @@ NOTES: list[dict[str, Any]] = []
 LOCK = threading.Lock()
 TABLES = "e2e0"
 ERROR = b"Arrow error: Divide by zero error"
+
+
+def seconds(text: str) -> float:
+    """`3`, or `100ms`: a dot in the path would end the query, as at Seafowl."""
+    return float(text.removesuffix("ms")) / 1000 if text.endswith("ms") else float(text)
 
 
 class Node(BaseHTTPRequestHandler):
@@ -79,18 +84,18 @@ class Node(BaseHTTPRequestHandler):
         word, _, argument = query.partition(" ")
         number = argument.partition(" ")[0]
         if word == "plan":
-            time.sleep(float(number))
+            time.sleep(seconds(number))
         headers = {"ETag": str(uuid.uuid4()) if "changing" in query else TABLES}
         if self.headers.get("If-None-Match") == headers["ETag"]:
             self._send(304, b"")
             return
         if word == "sleep":
-            time.sleep(float(number))
+            time.sleep(seconds(number))
         answer = f'{{"n":"{uuid.uuid4()}","at":{time.time()}}}\n'.encode()
         match word:
             case "stream":
                 self._send(200, answer[:10], headers, length=len(answer))
-                time.sleep(float(number))
+                time.sleep(seconds(number))
                 self.wfile.write(answer[10:])
             case "fail":
                 rows = {"end": answer + ERROR, "between": answer + ERROR + answer, "first": ERROR}

@@ -25,6 +25,9 @@ LABELS = {"org.seafowl.stack": NAME}
 READERS = 4
 _FAKE = Path(__file__).with_name("fake_seafowl.py")
 
+_WORKERS = r"cat /proc/[0-9]*/cmdline | tr '\0' '\n' | grep -c '^nginx: worker process$'"
+"""Shell command that counts those that are not shutting down."""
+
 
 @dataclass
 class Routes:
@@ -84,9 +87,10 @@ class Routes:
         _put(self.ingress, NGINX_CONFIG, conf)
 
     def take(self) -> None:
-        """Wait until NGINX runs with what was put."""
+        """Wait until NGINX runs with what was put, and its old workers take no more connections."""
         fingerprint = hashlib.sha256(f"{self.wanted}{ANSWERS_JS}".encode()).hexdigest()
         wait(lambda: self._inside(nginx.RUNNING) == fingerprint, f"NGINX does not take it: {self._inside(REFUSED)}")
+        wait(lambda: self._inside(_WORKERS) == self._inside("nproc"), "the old workers do not stop listening")
 
     def configure(self, access: dict[str, Any] | None = None, **ingress: Any) -> None:
         """Put a configuration rendered from these settings, and wait until NGINX runs with it."""
