@@ -1,6 +1,7 @@
 """What our side's figures were to be. A goal whose figures were not measured is left out."""
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from bench.figures import Figure, Goal, found
 from bench.measures import changes, engine, reads, replication, start
@@ -88,13 +89,13 @@ def _reads(figures: Sequence[Figure]) -> Iterator[Goal]:
     straight, through, cached = (found(figures, label) for label in labels)
     p99 = found(figures, reads.p99(reads.label(reads.CACHED, _CONNECTIONS)))
     if straight and through:
-        part = through.median / straight.median
+        part = _times(through, straight)
         yield _judged(
             f"{through.what}, of straight to the reader", f"at least {_THROUGH_THE_INGRESS} ×", f"{part:.2f} ×",
             part >= _THROUGH_THE_INGRESS, SEAFOWL,
         )  # fmt: skip
     if through and cached:
-        times = cached.median / through.median
+        times = _times(cached, through)
         yield _judged(
             f"{cached.what}, of the POST", f"at least {_CACHED_FACTOR} ×", f"{times:.0f} ×", times >= _CACHED_FACTOR,
             SEAFOWL,
@@ -102,6 +103,11 @@ def _reads(figures: Sequence[Figure]) -> Iterator[Goal]:
     if p99:
         yield _at_most(p99.what, p99.median, _CACHED_P99_MS, f"{_CACHED_P99_MS} ms", "ms", SEAFOWL)
     yield from _failed(figures)
+
+
+def _times(one: Figure, other: Figure) -> float:
+    """How many times as much, in the median of the rounds: two figures of one round met the same machine."""
+    return median(this / that for this, that in zip(one.values, other.values, strict=True))
 
 
 def _replication(figures: Sequence[Figure]) -> Iterator[Goal]:

@@ -21,7 +21,7 @@ from bench.compare import main, verdict
 from bench.deployments import compose_images
 from bench.figures import About, Figure, Goal, Record, Result, Side, Unit, percentile, read_results
 from bench.goals import PROVIDER, SEAFOWL, goals, per_reader_ms
-from bench.measures import changes, engine, start
+from bench.measures import changes, engine, reads, start
 from bench.plots import draw
 from bench.report import PAGE, PLOTS, figures_text, with_figures
 from bench.rounds import RESULTS, SETTINGS, TOPICS
@@ -132,6 +132,17 @@ def test_one_reader_more_is_judged_by_an_up_that_has_the_machine_to_itself() -> 
     idle = figure(changes.command_seconds(changes.ONE_MORE_IDLE), 4.0)
     assert met("scaling", idle, loaded, empty) == {"one reader more: the up": True}
     assert met("scaling", loaded, empty) == {}
+
+
+def test_two_ways_to_read_are_compared_round_by_round() -> None:
+    ways = (reads.STRAIGHT, reads.THROUGH, reads.CACHED)
+    # A machine that gets slower from round to round.
+    rates = zip(ways, [(200, 100, 50), (196, 98, 49), (20_000, 10_000, 4_000)], strict=True)
+    judged = met("reads", *(figure(reads.label(way, 8), *per_second, unit="requests/s") for way, per_second in rates))
+    assert judged == {
+        "POST through the ingress, 8 connections, of straight to the reader": True,
+        "the same GET, 8 connections, of the POST": True,
+    }
 
 
 def test_one_failed_request_in_one_round_misses_the_goal_and_those_of_compose_are_not_ours() -> None:
