@@ -19,11 +19,13 @@ _END = "<!-- end of figures -->\n"
 _IN_SHORT = (
     start.FIRST_WRITE,
     start.FIRST_READ,
+    changes.command_seconds(changes.ONE_MORE_IDLE),
     *(name(changes.ONE_MORE) for name in (changes.command_seconds, changes.traffic_seconds)),
     *(changes.failed_requests(changes.scale_label(*step)) for step in (*changes.STEPS_DOWN, *changes.STEPS_UP)),
     changes.failed_requests(changes.REPLACED),
     *(reads.label(way, 8) for way in (reads.STRAIGHT, reads.THROUGH, reads.CACHED)),
-    f"{replication.visible('delete')}, p99",
+    reads.p99(reads.label(reads.CACHED, 8)),
+    *(f"{what('delete')}, {part}" for what in (replication.in_catalog, replication.visible) for part in ("p50", "p99")),
 )
 """What the whole comes down to: the table for README.md."""
 
