@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-report chaos chaos-failover fuzz fuzz-stack constraints
+.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-serving bench-report chaos chaos-failover fuzz fuzz-stack constraints
 
 ENV = source ops/env.sh
 
@@ -44,6 +44,9 @@ e2e: setup ## tests with the real engine and real containers (minutes)
 bench: setup ## this project beside a Compose file, and what the engine takes (20 minutes; BENCH="--short", "--topic reads", …)
 	@ops/setup.sh wrk compose
 	@$(ENV); python -m bench.compare $(BENCH)
+
+bench-serving: ## the serving path alone: reads at full speed, and NGINX's memory (5 minutes)
+	@$(MAKE) --no-print-directory bench BENCH="--topic memory --topic reads $(BENCH)"
 
 bench-report: ## write the kept results of `make bench` into docs/benchmarks.md, with plots
 	@ops/setup.sh python

@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     size.add_argument("--cut", action="store_true", help="one round of the most important, in a minute or two")
     parser.add_argument("--long", action="store_true", help=f"the engine's part with {_LONG_READERS} readers deployed")
     parser.add_argument("--rounds", type=_at_least_one, help="how often each deployment is brought up")
-    parser.add_argument("--topic", choices=TOPICS, help="this topic alone")
+    parser.add_argument("--topic", choices=TOPICS, action="append", help="this topic alone; may be given several times")
     parser.add_argument("--into", type=Path, help="folder of the JSON files (bench/results; .local/bench of the cut)")
     return parser.parse_args()
 
@@ -107,7 +107,7 @@ def _setting(wanted: argparse.Namespace) -> Setting:
     return dataclasses.replace(
         setting,
         rounds=wanted.rounds or setting.rounds,
-        topics=(wanted.topic,) if wanted.topic else setting.topics,
+        topics=tuple(wanted.topic or setting.topics),
         deployed=(*setting.deployed, _LONG_READERS) if wanted.long else setting.deployed,
     )
 

@@ -18,6 +18,7 @@ _PER_READER_MS = 40
 _LINEAR_FACTOR = 1.5
 """How much more a reader may cost among many than among few, where the growth is to be called linear."""
 
+_NGINX_MIB = 19
 _REPLICATION_MS = 60
 _IN_CATALOG = tuple(replication.in_catalog(mode) for mode in ("delete", "wal"))
 
@@ -36,6 +37,7 @@ def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tu
         "scaling": _scaling,
         "rolling": _failed,
         "reads": _reads,
+        "memory": _memory,
         "replication": _replication,
         "engine": _engine,
     }
@@ -103,6 +105,12 @@ def _reads(figures: Sequence[Figure]) -> Iterator[Goal]:
     if p99:
         yield _at_most(p99.what, p99.median, _CACHED_P99_MS, f"{_CACHED_P99_MS} ms", "ms", SEAFOWL)
     yield from _failed(figures)
+
+
+def _memory(figures: Sequence[Figure]) -> Iterator[Goal]:
+    nginx = found(figures, start.memory("ingress"))
+    if nginx:
+        yield _at_most("NGINX", nginx.median, _NGINX_MIB, f"under {_NGINX_MIB} MiB (20 MB)", "MiB")
 
 
 def _times(one: Figure, other: Figure) -> float:

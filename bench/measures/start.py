@@ -58,6 +58,11 @@ def _first_reads(deployment: Deployment, table: str, readers: int) -> None:
     await_true(all_answer, f"not every reader of {deployment.label} answers", _PATIENCE_SECONDS)
 
 
+def memory(role: str) -> str:
+    """Name of the figure of a part's memory."""
+    return "each reader" if role == "reader" else role.replace("-", " ")
+
+
 def memory_of_parts(deployment: Deployment, record: Record) -> None:
     """MiB of each part (the mean of the readers), and of all together."""
     parts = deployment.parts()
@@ -65,7 +70,6 @@ def memory_of_parts(deployment: Deployment, record: Record) -> None:
         used = [(part.role, engine.memory(part.id) / 1024 / 1024) for part in parts]
     for role in ROLES:
         sizes = [size for of, size in used if of == role]
-        label = "each reader" if role == "reader" else role.replace("-", " ")
-        record.add("memory", label, deployment.side, "MiB", sum(sizes) / len(sizes))
+        record.add("memory", memory(role), deployment.side, "MiB", sum(sizes) / len(sizes))
     readers = sum(role == "reader" for role, _ in used)
     record.add("memory", f"all, with {readers} readers", deployment.side, "MiB", sum(size for _, size in used))

@@ -161,6 +161,11 @@ def test_what_a_reader_costs_is_judged_by_its_growth() -> None:
     assert (growth, linear) == (False, True), "50 ms a reader is too much, but the same everywhere"
 
 
+@pytest.mark.parametrize(("mebibytes", "reached"), [(14.0, True), (19.5, False)])
+def test_nginx_takes_less_than_20_megabytes(mebibytes: float, reached: bool) -> None:
+    assert met("memory", figure(start.memory("ingress"), mebibytes, unit="MiB")) == {"NGINX": reached}
+
+
 def test_a_goal_without_its_figures_is_neither_met_nor_missed() -> None:
     assert met("engine") == met("start", figure(start.COMMAND, 1)) == {}
 
