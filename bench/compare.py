@@ -24,6 +24,7 @@ from bench.rounds import RESULTS, SETTINGS, TITLES, TOPICS, Run, Setting, new_ru
 from bench.stack import local_images
 from bench.tables import grids, rich_table, told
 from cluster.engine import ClusterError
+from ops.interrupts import take_interrupts
 
 _WIDTH = 150
 _LONG_READERS = 50
@@ -31,6 +32,7 @@ _LONG_READERS = 50
 
 def main() -> int:
     """Measure, print, keep."""
+    take_interrupts()
     wanted = _arguments()
     try:
         return _compared(wanted)

@@ -25,6 +25,7 @@ from bench.clients import KINDS, Kept, Kind, Reads, Write, Writes, ask
 from bench.stack import BenchStack, local_images
 from ops.client import Client
 from ops.demo import load_seattle
+from ops.interrupts import take_interrupts
 
 _PROJECT = "seafowl"
 _STACK = "bench-failover"
@@ -164,6 +165,7 @@ class Chaos:
 
 def main() -> int:
     """Measure and print."""
+    take_interrupts()
     parser = argparse.ArgumentParser(prog="bench.failover", description=__doc__)
     parser.add_argument("--rounds", type=int, default=sys.maxsize, help="at most so many rounds of each case")
     parser.add_argument("--case", default="", help="only cases that have this in their names")

@@ -31,6 +31,7 @@ from cluster.engine import ClusterError, Engine, docker_host
 from config.settings import ImageSettings
 from ops.client import Client
 from ops.demo import load_seattle
+from ops.interrupts import take_interrupts
 from ops.waiting import await_true
 
 _PORT = 8098
@@ -61,6 +62,7 @@ NOT_TRIED = {
 
 def main() -> int:
     """Run what the command line asks for."""
+    take_interrupts()
     wanted = _arguments()
     console = Console()
     if not console.is_terminal:

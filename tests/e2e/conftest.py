@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.interrupts import take_interrupts
 from tests.e2e.stack import Stack
 
 ALONE = {"test_bench.py", "test_chaos.py", "test_failover.py", "test_serving.py"}
@@ -24,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def machine_is_set_up() -> None:
     if "SEAFOWL_LOCAL" not in os.environ:
         pytest.exit("run these tests with `make e2e`: it makes the machine ready, and tells them where things are", 2)
+    take_interrupts()
 
 
 @pytest.fixture(scope="module")

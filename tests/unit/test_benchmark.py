@@ -5,7 +5,9 @@ What this does not prove: that what is measured is what is meant (tests/e2e/test
 
 import os
 import re
+import signal
 import socket
+import subprocess
 import sys
 import time
 import tomllib
@@ -182,6 +184,16 @@ def test_a_goal_names_only_stand_ins_that_were_there() -> None:
 )
 def test_the_cut_fails_where_a_request_failed_on_our_side(setting: str, side: Side, failed: int, code: int) -> None:
     assert verdict(SETTINGS[setting], [result(figure("failed", failed, side=side, unit="requests"))]) == code
+
+
+def test_what_a_benchmark_starts_hears_a_ctrl_c_though_its_own_shell_does_not() -> None:
+    program = (
+        "import subprocess; from ops.interrupts import take_interrupts; take_interrupts();"
+        "subprocess.run(['grep', 'SigIgn', '/proc/self/status'], check=True)"
+    )
+    shell = f"trap '' INT; exec {sys.executable} -c \"{program}\""
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not int(done.stdout.split()[1], 16) & 1 << (signal.SIGINT - 1)
 
 
 # The page and the plots
