@@ -199,9 +199,21 @@ class Writes:
         return [json.loads(line) for line in text.splitlines()] if outcome == "200" else []
 
 
+def unexpected(text: str) -> str:
+    """What an answer of status 200 is that is not the expected one: "wrong" where it is another result, else the error
+    that Seafowl met when it had sent the status, which it writes behind the rows so far.
+    """
+    for line in text.splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            return f"200, and then: {line}"
+    return "wrong"
+
+
 @dataclass(frozen=True)
 class Read:
-    """One read, and what came of it: "200", "wrong" with another answer than the expected one, or the error. Times are
+    """One read, and what came of it: "200", "wrong" with another result than the expected one, or the error. Times are
     `time.monotonic`.
     """
 
@@ -254,7 +266,7 @@ class Reads:
             try:
                 outcome, text = _exchange(connection, "/q", self.query)
                 if outcome == "200" and text != self.expected:
-                    outcome = "wrong"
+                    outcome = unexpected(text)
             except (OSError, http.client.HTTPException) as error:
                 outcome = f"{type(error).__name__}: {error}"
                 connection.close()

@@ -8,7 +8,7 @@ import pytest
 
 from bench.chaos.judgement import Goal, Seen, missed, of_reads, of_writes, pause
 from bench.chaos.report import Run, markdown, with_run
-from bench.clients import Kind, Read, Write
+from bench.clients import Kind, Read, Write, unexpected
 
 WELL = Seen(
     fault="a reader killed",
@@ -78,6 +78,14 @@ def test_no_goal_allows_a_lost_write_a_wrong_answer_or_something_left(change: di
 
 def test_a_read_that_takes_much_longer_than_the_read_timeout_falls_short() -> None:
     assert missed(replace(WELL, goal=Goal(read_seconds=5), slowest=9.0)) == ["a read took 9.0 s, and may take 5"]
+
+
+def test_an_error_behind_the_rows_is_a_failed_read_and_another_result_a_wrong_answer() -> None:
+    assert (
+        unexpected('{"n":1}\nGeneric S3 error: connection refused')
+        == "200, and then: Generic S3 error: connection refused"
+    )
+    assert unexpected('{"n":2}\n') == unexpected("") == "wrong"
 
 
 def test_a_wrong_answer_is_not_a_failed_read_and_the_slowest_read_is_found() -> None:
