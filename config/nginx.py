@@ -25,6 +25,7 @@ HEALTHY = f"curl --fail --silent --output /dev/null {_PRIVATE}/alive"
 
 RUNNING = f"curl --silent {_PRIVATE}/running"
 """Shell command inside the ingress that prints what NGINX runs with (`config.ingress_start`)."""
+
 _CUT_SHORT = (
     "Seafowl reads a query in the path up to its first dot: send the query in X-Seafowl-Query, and its SHA-256 in the "
     "path, or write each dot as %2E."
