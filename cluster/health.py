@@ -8,6 +8,7 @@ when nothing changed, and before any reader that was replaced is deleted.
 import re
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from cluster.engine import ClusterError, DockerHost, Engine
 
 _LOG_LINES = 15
 _POLL_SECONDS = 0.2
+
+_ASKED_TOGETHER = 4
+"""Health checks at one time: each is a process in a container, and over SSH a connection of its own."""
 
 _ASKED_AT_ONCE = 20
 """How often the ingress is asked by one command, which must end within `COMMAND_SECONDS` on a busy host, too."""
@@ -91,15 +95,19 @@ def await_healthy(
     """Return once every one of `members` is healthy, the ingress runs with `configuration`, and it has had an answer
     from every new node.
 
-    They are waited for in their order, so give what others need first. `report` is told, once each, what is waited
-    for. Raises `ClusterError` with the last log lines of the first that does not become healthy.
+    What Docker has not found healthy yet is asked together; what does not pass is waited for in its order, so give what
+    others need first. `report` is told, once each, what is waited for. Raises `ClusterError` with the last log lines of
+    the first that does not become healthy.
     """
     patience = patience or Patience()
     with Engine(host) as engine:
         # One call, however many there are: all that an `up` without a change costs.
         healthy = {container["Id"] for container in engine.containers(health="healthy")}
         awaited = [member for member in members if member.container_id not in healthy]
+        passing = _passing(engine, [member for member in awaited if member != configuration.ingress])
         for member in awaited:
+            if member in passing:
+                continue
             report(_waiting(member))
             if member == configuration.ingress:
                 _await_configuration(engine, configuration, patience)
@@ -129,6 +137,17 @@ def first_that(host: DockerHost, command: str, members: Sequence[Member]) -> Mem
             if answer is not None and answer[0] == 0:
                 return member
     return None
+
+
+def _passing(engine: Engine, members: Sequence[Member]) -> set[Member]:
+    """Those of `members` that pass their health check now."""
+
+    def passes(member: Member) -> bool:
+        container = engine.inspect(member.container_id)
+        return container is not None and is_healthy(engine, container)
+
+    with ThreadPoolExecutor(_ASKED_TOGETHER) as pool:
+        return {member for member, passed in zip(members, pool.map(passes, members), strict=True) if passed}
 
 
 def _waiting(member: Member) -> str:

@@ -1,6 +1,7 @@
 """The look at the whole cluster at the end of an `up`: what it waits for, and how it says what is wrong."""
 
 import re
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -96,14 +97,35 @@ def test_a_part_that_is_starting_is_waited_for_and_named_once(engine: FakeEngine
     passing_after(3, engine, "writer-0")
     assert look() == ["waiting for writer-0 to be healthy"]
     assert engine.calls.count(f"inspect {member.container_id}") == 4
-    assert clock.slept == 3
+    assert clock.slept == 2
 
 
 def test_parts_are_waited_for_in_the_order_in_which_they_need_each_other(engine: FakeEngine) -> None:
     for name in ("reader-1", "object-store"):
         not_yet(engine, name, container(f"id-of-{name}"))
+    failures = {"id-of-reader-1": 1, "id-of-object-store": 2}
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        failures[container_id] = failures.get(container_id, 0) - 1
+        return (1, "") if failures[container_id] >= 0 else routes(container_id, command)
+
+    engine.commands = run
     reports = look()
     assert reports[:2] == ["waiting for object-store to be healthy", "waiting for reader-1 to be healthy"]
+
+
+def test_new_parts_are_asked_together_and_one_that_passes_is_not_waited_for(engine: FakeEngine) -> None:
+    there = threading.Barrier(3)
+    for name in ("writer-0", "reader-0", "reader-1"):
+        not_yet(engine, name, container(f"id-of-{name}", networks={"front": ADDRESSES.get(name, "")}))
+
+    def run(container_id: str, command: list[str]) -> tuple[int, str]:
+        if container_id != PARTS[-1].container_id:
+            there.wait(timeout=10)
+        return routes(container_id, command)
+
+    engine.commands = run
+    assert look() == ["waiting for the ingress to reach reader-0, reader-1"]
 
 
 def test_a_part_is_asked_itself_because_dockers_next_look_may_be_seconds_away(engine: FakeEngine) -> None:
@@ -207,7 +229,7 @@ def test_each_part_has_its_own_time_from_when_its_turn_has_come(engine: FakeEngi
 
     engine.commands = run
     look(Patience(starting=1))
-    assert clock.slept == 9
+    assert clock.slept == 6
 
 
 def test_a_container_that_is_gone_is_named_with_the_command_that_makes_it_again(engine: FakeEngine) -> None:
@@ -239,7 +261,7 @@ def test_new_readers_are_healthy_only_once_the_ingress_reaches_them(engine: Fake
         return 0, f"HTTP/1.1 200 OK\r\nX-Node: {answers.pop(0)}\r\n\r\n"
 
     engine.commands = run
-    assert look() == ["waiting for reader-1 to be healthy", "waiting for the ingress to reach reader-0, reader-1"]
+    assert look() == ["waiting for the ingress to reach reader-0, reader-1"]
     assert answers == []
 
 
@@ -289,6 +311,7 @@ def test_an_ingress_that_cannot_be_asked_fails_the_up_too(engine: FakeEngine) ->
 
 def test_the_ingress_is_not_asked_where_only_the_writer_was_waited_for(engine: FakeEngine) -> None:
     not_yet(engine, "writer-0", container("id-of-writer-0"))
+    passing_after(1, engine, "writer-0")
     assert look() == ["waiting for writer-0 to be healthy"]
 
 
@@ -320,7 +343,6 @@ def asking_candidates(engine: FakeEngine, *answers: tuple[int, str] | None, rout
 
 def test_an_answer_of_one_candidate_is_enough(engine: FakeEngine, clock: FakeTime) -> None:
     assert asking_candidates(engine, (0, ""), (0, "X-Node: 10.0.0.21:8081\r\n")) == [
-        "waiting for writer-2 to be healthy",
         "waiting for the ingress to reach writer-0, writer-1, writer-2",
     ]
     assert engine.calls.count("run id-of-ingress") == 2, "the others refuse the connection for as long as it is asked"
