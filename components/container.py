@@ -1,7 +1,7 @@
 """What every container of the cluster has in common: labels, restarts, bounded logs, dropped privileges, health."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_docker as docker
@@ -154,6 +154,9 @@ class ContainerSpec:
     fuse: bool = False
     """Whether it mounts a FUSE file system."""
 
+    sysctls: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of its own network namespace."""
+
     user: str | None = None
     ports: Sequence[docker.ContainerPortArgs] = ()
 
@@ -195,6 +198,7 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         devices=[docker.ContainerDeviceArgs(host_path="/dev/fuse", container_path="/dev/fuse", permissions="rwm")]
         if spec.fuse
         else [],
+        sysctls=dict(spec.sysctls) or None,
         user=spec.user,
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=["CMD-SHELL", spec.health],

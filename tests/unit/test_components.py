@@ -226,6 +226,11 @@ def test_no_container_is_made_before_its_deployment_is_known_to_be_the_only_one(
     assert "Stash deployment" in default.one(part).dependencies
 
 
+def test_a_node_gives_up_a_connection_that_the_network_lost_before_tcp_waits_for_long(default: Record) -> None:
+    for node in NODES:
+        assert default.one(node).inputs["sysctls"] == {"net.ipv4.tcp_retries2": "5"}
+
+
 # Replacement
 
 
