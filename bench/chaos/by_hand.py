@@ -37,7 +37,7 @@ def faults() -> Sequence[Fault]:
 
 
 def _container_removed(cluster: Cluster, role: str) -> Event:
-    cluster.one(role).remove(force=True)
+    cluster.one(role).remove(force=True, v=True)
     return _made_again(cluster)
 
 

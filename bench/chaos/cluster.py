@@ -120,7 +120,7 @@ class Cluster:
         for one in containers:
             one.reload()
         processes = " ".join(str(one.attrs["State"]["Pid"]) for one in containers)
-        self.engine.containers.run(
+        killer = self.engine.containers.create(
             containers[0].image.id,
             ["-c", f"kill -9 {processes}"],
             entrypoint="/bin/sh",
@@ -129,8 +129,15 @@ class Cluster:
             security_opt=["apparmor:unconfined"],
             network_mode="none",
             labels=self.labels,
-            remove=True,
         )
+        try:
+            killer.start()
+            code = killer.wait()["StatusCode"]
+            if code != 0:
+                raise RuntimeError(f"{processes} cannot be killed: {killer.logs().decode()}")
+        finally:
+            # With what its image makes it a volume for, which `run(remove=True)` would leave behind.
+            killer.remove(v=True, force=True)
 
 
 class CommandError(Exception):

@@ -56,7 +56,7 @@ def test_an_up_without_a_change_fails_while_a_part_is_stopped(stack: Stack) -> N
 
 
 def test_a_container_removed_by_hand_is_noticed_and_made_again_by_a_refresh(stack: Stack) -> None:
-    stack.container("reader").remove(force=True)
+    stack.container("reader").remove(force=True, v=True)
     outcome = stack.try_up()
     assert outcome.code != 0
     assert "reader-0: its container" in outcome.text

@@ -505,7 +505,7 @@ def test_the_environment_wins_over_the_file(lab: Lab) -> None:
 
 def test_data_outlives_its_container(lab: Lab) -> None:
     lab.writer().run("CREATE TABLE kept AS SELECT 1 AS n")
-    docker("rm", "--force", f"{lab.name}-1")
+    docker("rm", "--force", "--volumes", f"{lab.name}-1")
     assert lab.writer().rows("SELECT n FROM kept") == [{"n": 1}]
 
 
