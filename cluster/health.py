@@ -17,7 +17,7 @@ from cluster.engine import ClusterError, DockerHost, Engine
 _LOG_LINES = 15
 _POLL_SECONDS = 0.2
 
-_ASKED_TOGETHER = 4
+_CHECKS_TOGETHER = 4
 """Health checks at one time: each is a process in a container, and over SSH a connection of its own."""
 
 _ASKED_AT_ONCE = 20
@@ -146,7 +146,7 @@ def _passing(engine: Engine, members: Sequence[Member]) -> set[Member]:
         container = engine.inspect(member.container_id)
         return container is not None and is_healthy(engine, container)
 
-    with ThreadPoolExecutor(_ASKED_TOGETHER) as pool:
+    with ThreadPoolExecutor(_CHECKS_TOGETHER) as pool:
         return {member for member, passed in zip(members, pool.map(passes, members), strict=True) if passed}
 
 
