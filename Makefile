@@ -41,7 +41,7 @@ e2e: setup ## tests with the real engine and real containers (minutes)
 	@$(ENV); python -m pytest tests/e2e -m "not alone" --numprocesses 2 --dist loadfile
 	@$(ENV); python -m pytest tests/e2e -m alone
 
-bench: setup ## this project beside a Compose file, and what the engine takes (20 minutes; BENCH="--short", "--topic reads", …)
+bench: setup ## this project beside a Compose file, and what the engine takes (half an hour; BENCH="--short", "--topic reads", …)
 	@ops/setup.sh wrk compose
 	@$(ENV); python -m bench.compare $(BENCH)
 

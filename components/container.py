@@ -7,6 +7,7 @@ import pulumi
 import pulumi_docker as docker
 
 from cluster.labels import DEPLOYMENT, MEMBER, PROJECT, ROLE, STACK
+from config.cpus import as_read_back
 from config.settings import Limits
 from config.sizes import whole_mib
 
@@ -45,9 +46,9 @@ def data_volume(
             parent=parent,
             retain_on_delete=retain,
             delete_before_replace=True,
-            # Docker takes a volume of this name that is there already, with the labels it has. Other labels would
-            # replace it: delete the data that it was taken for.
-            ignore_changes=["labels"],
+            # Docker takes a volume of this name that is there already, with the labels, driver and options (a disk of
+            # its own, NFS) it has. Other ones would replace it: delete the data that it was taken for.
+            ignore_changes=["labels", "driver", "driverOpts"],
         ),
     )
 
@@ -217,13 +218,17 @@ def container(name: str, spec: ContainerSpec, opts: pulumi.ResourceOptions) -> d
         memory=memory,
         # Equal to the memory: no swap. A node that swaps answers slower than one that is killed and restarted.
         memory_swap=memory,
-        cpus=None if spec.limits.cpus is None else str(spec.limits.cpus),
+        cpus=None if spec.limits.cpus is None else as_read_back(spec.limits.cpus),
         # To end what it is doing after SIGTERM, before it is killed.
         destroy_grace_seconds=15,
         labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
         # The provider says that it updates a healthcheck in place, and does not do it (5.2). Docker ignores a memory
-        # limit that is taken away from a running container.
+        # limit that is taken away from a running container. It adds its own log options (daemon.json) to those that are
+        # declared, and the provider reads all of them back: each would be a difference in every preview.
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(replace_on_changes=["healthcheck", "memory", "memorySwap"])
+            opts,
+            pulumi.ResourceOptions(
+                replace_on_changes=["healthcheck", "memory", "memorySwap"], ignore_changes=["logOpts"]
+            ),
         ),
     )

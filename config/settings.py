@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, ByteSize, Field, ValidationInfo, field_validator, model_validator
 
+from config.cpus import as_read_back, is_read_back
 from config.ingress_settings import AccessSettings, IngressSettings
 from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
 from config.lease_settings import ConsulSettings, LeaseType
@@ -172,6 +173,11 @@ class ImageSettings(Model):
 def _cpus(value: float) -> float:
     if round(value, 9) != value:
         raise refusal("must have at most 9 digits behind the point, such as 0.333: Docker counts in billionths")
+    if not is_read_back(value):
+        raise refusal(
+            f"must not be {value:g}: the Docker provider reads it back as {as_read_back(value)}, and would replace the "
+            f"container at every `pulumi up`; write {as_read_back(value + 0.05)}, or three decimals, such as 0.051"
+        )
     return value
 
 

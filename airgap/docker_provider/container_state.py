@@ -68,11 +68,19 @@ def state_of(details: Props) -> Props:
         "usernsMode": host["UsernsMode"],
         "workingDir": config["WorkingDir"],
     }
+    if host["NanoCpus"]:
+        state["cpus"] = _cpus(host["NanoCpus"])
     if host["CapAdd"] or host["CapDrop"]:
         state["capabilities"] = {"adds": sorted(listed(host["CapAdd"])), "drops": sorted(listed(host["CapDrop"]))}
     if config.get("Healthcheck"):
         state["healthcheck"] = _healthcheck(config["Healthcheck"])
     return state
+
+
+def _cpus(billionths: int) -> str:
+    """With nine decimals, without the zeros at its end; as the original, nine zeros are taken for a round number's."""
+    text = f"{billionths // 10**9}.{billionths % 10**9:09}"
+    return f"{(billionths + 5 * 10**7) // 10**8 / 10:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
 
 def _device(device: Props) -> Props:

@@ -89,7 +89,7 @@ CONTAINER: Table = {
     "cpuQuota": Field("whole", problem=at_least(0)),
     "cpuSet": Field("text", problem=matches(r"\d+([,-]\d+)*")),
     "cpuShares": Field("whole", problem=at_least(0)),
-    "cpus": Field("text", replace=True, problem=matches(r"\d+(\.\d+)?|\.\d+")),
+    "cpus": Field("text", replace=True, problem=matches(r"\d+(\.\d*)?|\.\d+")),
     "destroyGraceSeconds": Field("whole"),
     "deviceReadBps": Field("set", fields=_DEVICE_RATE),
     "deviceReadIops": Field("set", fields=_DEVICE_RATE),

@@ -219,9 +219,11 @@ def test_retained_data_is_found_again_by_the_next_up(stack: Stack) -> None:
     assert stack.read("SELECT n FROM kept ORDER BY n") == [{"n": 1}, {"n": 2}]
 
 
-def test_a_volume_that_was_made_by_hand_is_used_and_never_deleted(new_stack: NewStack) -> None:
+def test_a_volume_that_was_made_by_hand_is_used_and_never_deleted(new_stack: NewStack, tmp_path: Path) -> None:
     stack = new_stack("mine")
-    volume = stack.engine.volumes.create("e2e-mine-data", labels={"made": "by hand"})
+    # With options, as one on a disk of its own or on NFS has them.
+    elsewhere = {"type": "none", "o": "bind", "device": str(tmp_path)}
+    volume = stack.engine.volumes.create("e2e-mine-data", labels={"made": "by hand"}, driver_opts=elsewhere)
     try:
         stack.configure(readers=1, objectStore={"minio": {"volume": volume.name}})
         stack.up()

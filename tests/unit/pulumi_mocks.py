@@ -284,7 +284,7 @@ def networks(container: Declared) -> dict[str, list[str]]:
 
 def comparable(record: Record) -> dict[str, Any]:
     """All inputs, without what the engine ignores later offers of, and with the random values replaced."""
-    texts = {resource.label: resource.inputs for resource in record.resources if not resource.ignore_changes}
+    texts = {resource.label: resource.inputs for resource in record.resources if "input" not in resource.ignore_changes}
     random_values = [value for stash in record.of("Stash") for value in readable_texts(revealed(stash.inputs))]
     return {label: _without(inputs, random_values) for label, inputs in texts.items()}
 

@@ -258,9 +258,14 @@ def test_what_docker_does_not_change_in_place_replaces_the_container(default: Re
     assert set(default.one(part).replace_on_changes) == {"healthcheck", "memory", "memorySwap"}
 
 
-def test_a_data_volume_that_was_there_before_is_not_replaced_for_its_labels(default: Record) -> None:
+@pytest.mark.parametrize("part", CONTAINERS)
+def test_what_the_daemon_adds_to_the_log_options_replaces_no_container(default: Record, part: str) -> None:
+    assert default.one(part).ignore_changes == ("logOpts",)
+
+
+def test_a_data_volume_that_was_there_before_is_not_replaced_for_how_it_was_made(default: Record) -> None:
     for volume in ("object-store-data", "writer-0-catalog"):
-        assert default.one(f"Volume {volume}").ignore_changes == ("labels",)
+        assert default.one(f"Volume {volume}").ignore_changes == ("labels", "driver", "driverOpts")
 
 
 def test_a_volume_that_the_user_named_is_never_deleted() -> None:

@@ -138,7 +138,7 @@ def test_the_config_says_how_many_candidates_and_servers_there_are(candidates: i
 
 def test_another_candidate_changes_neither_the_others_nor_the_readers(elected: Record) -> None:
     before, now = comparable(elected), comparable(declare_stack({**CONFIG, "writerCandidates": 4}))
-    assert now.keys() - before.keys() == {"Container writer-3"}
+    assert now.keys() - before.keys() == {"Container writer-3", "Volume writer-3-catalog"}
     unchanged = {f"Container {part}" for part in [*CANDIDATES, *READERS, *SERVERS, "ingress", "ingress-routes"]}
     assert {label for label in unchanged if before[label] != now[label]} == set()
 

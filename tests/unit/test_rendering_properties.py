@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor.__main__ import _parser  # pyright: ignore[reportPrivateUsage] (whom the words are for)
 
+from config.cpus import is_read_back
 from config.layout import INGRESS_PORT
 from config.litefs import ConsulLease, NodeRole, litefs_command, render_litefs_yml
 from config.minio import render_minio_start
@@ -33,7 +34,7 @@ def sizes(least: int) -> st.SearchStrategy[str]:
 
 
 def limits(least: int) -> st.SearchStrategy[dict[str, Any]]:
-    cpus = st.floats(0.01, 1024).map(lambda number: round(number, 9))
+    cpus = st.floats(0.01, 1024).map(lambda number: round(number, 9)).filter(is_read_back)
     return st.fixed_dictionaries({}, optional={"memory": sizes(least), "cpus": cpus})
 
 

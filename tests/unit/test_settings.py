@@ -180,6 +180,8 @@ def test_what_works_is_accepted(config: dict[str, Any], path: str, expected: Any
         ("resources.writer.cpus", 0, "must be at least 0.01"),
         ("resources.writer.cpus", 1025, "must be at most 1024"),
         ("resources.writer.cpus", "half", "must be a number"),
+        ("resources.writer.cpus", 0.05, "reads it back as 0.1, and would replace the container at every `pulumi up`"),
+        ("resources.writer.cpus", 10.05, "write 10.1, or three decimals"),
         ("resources.writer.cpus", 1 / 3, "must have at most 9 digits behind the point"),
         ("resources.writer.cpus", float("nan"), "must be"),
     ],
