@@ -10,7 +10,7 @@ required_version() {
 go_sums() { sha256sum <"$kit_dir/go/$1/go.mod" && sha256sum <"$kit_dir/go/$1/go.sum"; }
 
 # go_build NAME PACKAGE LDFLAGS OUTPUT [FLAG...]: builds PACKAGE in the module go/NAME, as its go.sum pins it. What -s and -w
-# leave out of the program is not made in the first place (-dwarf=false): that is a fifth of a compiler's time.
+# leave out of the program is not made in the first place (-dwarf=false): pulumi takes 292 s instead of 322 s so.
 go_build() {
   local name=$1 package=$2 ldflags=$3 output=$4
   shift 4
