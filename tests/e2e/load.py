@@ -23,7 +23,10 @@ class Answer:
     sent_at: float
     seconds: float
     outcome: str
-    """The status, or the error that was met instead; "wrong" where the answer was not the expected one."""
+    """The status, with the answer's first words unless it is 200, or the error that was met instead.
+
+    "wrong" where the answer was not the expected one.
+    """
 
 
 @dataclass
@@ -83,7 +86,9 @@ class Load:
                 answer = connection.getresponse()
                 text = answer.read().decode()
                 outcome = str(answer.status)
-                if answer.status == 200 and text != self.expected:
+                if answer.status != 200:
+                    outcome += f": {text[:200]}"
+                elif text != self.expected:
                     outcome = "wrong"
             except (OSError, http.client.HTTPException) as error:
                 outcome = f"{type(error).__name__}: {error}"
