@@ -1,5 +1,8 @@
 """Limits of CPUs, as the Docker provider writes them."""
 
+_ZEROS_OF_A_ROUND_NUMBER = 9
+"""As the provider counts them, before and behind the point: 1 is 1.000000000 to it."""
+
 
 def as_read_back(cpus: float) -> str:
     """The text that the provider reads a running container's limit back as: `0.5`, `2.0`, `10.`.
@@ -8,11 +11,10 @@ def as_read_back(cpus: float) -> str:
     nine of the digits are zeros it takes the number for a round one, and prints one decimal; else it cuts zeros off the
     end (nanoInt64ToDecimalString of terraform-provider-docker 4). So 0.05 comes back as `0.1`: see `is_read_back`.
     """
-    text = f"{cpus:.9f}"
-    if text.count("0") == 9:  # noqa: PLR2004 (of the provider)
-        tenths, rest = divmod(round(cpus * 10**9), 10**8)
-        tenths += rest >= 5 * 10**7
-        return f"{tenths // 10}.{tenths % 10}"
+    billionths = round(cpus * 10**9)
+    text = f"{billionths // 10**9}.{billionths % 10**9:09}"
+    if text.count("0") == _ZEROS_OF_A_ROUND_NUMBER:
+        return f"{(billionths + 5 * 10**7) // 10**8 / 10:.1f}"
     return text.rstrip("0")
 
 
