@@ -15,6 +15,12 @@ and 502 where no reader answered at all.
 """
 
 
+PLACES = ("first-11230", "second-17852")
+"""Keys that NGINX's `hash` takes to the first and to the second reader of its list, however many there are, and both to
+the only one: their CRC-32, shifted by 16 bits, is 0 and 1 (ngx_http_upstream_hash_module.c).
+"""
+
+
 def whole_read(ingress: IngressSettings) -> str:
     """Longer than two readers and the question between them take: the readers' server decides, not its client."""
     return shown(2 * ingress.read_timeout + timedelta(seconds=10))
@@ -35,6 +41,14 @@ def upstreams(ingress: IngressSettings) -> str:
         server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
         keepalive 4;
     }}
+
+    # The same, and which of them is asked depends on $place alone: one asks two that are not the same.
+    upstream reader_at_place {{
+        zone reader_at_place 4m;
+        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
+        hash $place;
+        keepalive 4;
+    }}
 """
 
 
@@ -52,10 +66,10 @@ MAPS = r"""
         "~[0-9.]+ ?[,:] ?[0-9.]+" 1;
         default "";
     }
-    # Of one that got no answer in time: whether the last reader took the connection.
-    map $upstream_connect_time $was_sent {
+    # Whether the last reader took the connection, and did not answer in time.
+    map "$upstream_status; $upstream_connect_time" $was_sent {
         volatile;
-        "~[0-9.]+$" 1;
+        "~504;.*[ ,][0-9.]+$" 1;
         default "";
     }
     map $upstream_addr $last_asked {
@@ -93,8 +107,38 @@ def server(policy: str, checked: str) -> str:
 
         location / {{
             proxy_pass http://readers;{checked}
+            proxy_intercept_errors on;
+            error_page 400 = @doubtful;
             error_page 502 = @again;
             error_page 504 = @timed_out;
+        }}
+
+        # Seafowl has one status for a wrong query, and for a catalog or an object store that it does not reach (while
+        # LiteFS dies, say): two more are asked, so one reader's own trouble is no answer. It only planned the query.
+        location @doubtful {{
+            set $place {PLACES[0]};
+            proxy_pass http://reader_at_place;{checked}
+            proxy_intercept_errors on;
+            error_page 400 502 504 = @still_doubtful;
+        }}
+
+        location @still_doubtful {{
+            if ($was_sent) {{
+                return {TAKES_LONG};
+            }}
+            set $place {PLACES[1]};
+            proxy_pass http://reader_at_place;{checked}
+            error_page 502 504 = @one_more;
+        }}
+
+        # The list of readers changed both times: the one that answered with 400 may be all that is left.
+        location @one_more {{
+            if ($was_sent) {{
+                return {TAKES_LONG};
+            }}
+            proxy_pass http://every_reader;{checked}
+            error_page 502 = @nobody;
+            error_page 504 = @no_answer;
         }}
 
         # No answer in time. Either the query takes long, then it must not be run on every reader in turn,

@@ -33,7 +33,7 @@ def faults(cut_seconds: float, freeze_seconds: float, why_no_cut: str | None) ->
         Fault(
             f"a reader disconnected from the back network for {cut_seconds:.0f} s",
             "static",
-            # What it says of the object store looks like what it says of a wrong query: the ingress passes it on.
+            # While it tries to reach the object store, its queries look like queries that take long: they get 504.
             Goal(reads_may_fail=True, read_seconds=READ_TIMEOUT_SECONDS),
             partial(_disconnected, seconds=cut_seconds),
         ),

@@ -11,7 +11,8 @@ says when it was made.
 As with Seafowl, an answer has an ETag, and a GET whose If-None-Match still holds is planned and not run. It holds as
 long as the tables are the same: for ever, but for a query with `changing` in it, whose tables change all the time.
 
-`GET /notes` tells what reached it, from when until when; `GET /heads` of which requests the head did.
+`GET /notes` tells what reached it, from when until when; `GET /heads` of which requests the head did. After `GET /ill`
+it answers every query with status 400, as Seafowl does that reaches no object store, and after `GET /well` as before.
 """
 
 import json
@@ -27,6 +28,7 @@ from urllib.parse import unquote
 HEADS: list[str] = []
 NOTES: list[dict[str, Any]] = []
 LOCK = threading.Lock()
+ILL = threading.Event()
 TABLES = "e2e0"
 ERROR = b"Arrow error: Divide by zero error"
 
@@ -46,6 +48,9 @@ class Node(BaseHTTPRequestHandler):
             self._send(200, json.dumps(NOTES).encode())
         elif self.path == "/heads":
             self._send(200, json.dumps(HEADS).encode())
+        elif self.path in ("/ill", "/well"):
+            (ILL.set if self.path == "/ill" else ILL.clear)()
+            self._send(200, b"true")
         else:
             self._query(unquote(self.headers.get("X-Seafowl-Query", self.path.rpartition("/q/")[2])))
 
@@ -81,6 +86,9 @@ class Node(BaseHTTPRequestHandler):
             note["until"] = time.time()
 
     def _answer(self, query: str) -> None:
+        if ILL.is_set():
+            self._send(400, b"no object store\n")
+            return
         word, _, argument = query.partition(" ")
         number = argument.partition(" ")[0]
         if word == "plan":

@@ -65,6 +65,17 @@ def frozen(node: Any) -> Iterator[None]:
         node.unpause()
 
 
+@contextmanager
+def ill(*nodes: Any) -> Iterator[None]:
+    for node in nodes:
+        ask(node, "/ill")
+    try:
+        yield
+    finally:
+        for node in nodes:
+            ask(node, "/well")
+
+
 def sent(routes: Routes, raw: bytes, wait_seconds: float = 5) -> str:
     """What comes back for these very bytes."""
     with socket.create_connection(("127.0.0.1", routes.port), timeout=wait_seconds) as connection:
@@ -133,6 +144,30 @@ def test_a_query_that_brings_its_reader_down_is_run_on_one_more_and_no_other(rou
     answer = routes.get(f"/q/{query}") if method == "GET" else routes.query(query)
     assert answer.status_code == 502
     assert len(routes.notes(query)) == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_one_reader_alone_answers_with_400_is_no_answer(routes: Routes, method: str) -> None:
+    def one(number: int) -> requests.Response:
+        query = f"ill {method} {number} of {node.name}"
+        return routes.get(f"/q/{query}") if method == "GET" else routes.query(query)
+
+    for node in routes.readers:
+        with ill(node), ThreadPoolExecutor(CLIENTS) as threads:
+            answers = list(threads.map(one, range(4 * CLIENTS)))
+        assert {answer.status_code for answer in answers} == {200}
+        asked = [routes.log(answer.headers["X-Request-Id"])["upstream"] for answer in answers]
+        assert any(" : " in upstream for upstream in asked), "the ill one was asked"
+
+
+def test_the_last_reader_s_400_is_passed_on_and_so_is_that_of_three(routes: Routes) -> None:
+    answer = routes.query("status 400")
+    assert (answer.status_code, answer.text) == (400, "as asked\n")
+    assert 2 <= len(routes.notes("status 400")) <= 3
+    with stopped(*routes.readers[1:]):
+        for number in range(READERS):
+            answer = routes.query(f"status 400 {number}")
+            assert (answer.status_code, answer.text) == (400, "as asked\n")
 
 
 def test_readers_that_are_gone_are_passed_over(routes: Routes) -> None:

@@ -4,6 +4,7 @@ What this does not prove: how NGINX behaves with it (tests/e2e/test_routes.py ru
 """
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,45 @@ def test_two_readers_were_at_a_query_where_two_were_connected_to(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
+    ("status", "connected", "sent"),
+    [
+        ("504", "0.001", True),
+        ("504", "-", False),
+        ("502, 504", "-, 0.001", True),
+        ("400 : 504, 504", "0.001 : -, 0.002", True),
+        ("400 : 504", "0.001 : -", False),
+        ("400", "0.001", False),
+        ("504 : 400", "- : 0.001", False),
+    ],
+)
+def test_a_query_takes_long_where_the_last_reader_took_it_and_was_silent(
+    tmp_path: Path, status: str, connected: str, sent: bool
+) -> None:
+    patterns = mapped(block(nginx(tmp_path), "http"), "$was_sent")
+    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
+    assert (re.search(pattern.removeprefix("~"), f"{status}; {connected}") is not None) is sent
+
+
+@pytest.mark.parametrize("readers", range(1, 101))
+def test_a_query_that_gets_400_is_asked_of_two_readers_that_are_not_the_same(tmp_path: Path, readers: int) -> None:
+    conf = nginx(tmp_path)
+    assert arguments(block(block(conf, "http"), "upstream", "reader_at_place"), "hash") == [["$place"]]
+    asked: list[int] = []
+    for location in ("@doubtful", "@still_doubtful"):
+        doubtful = block(server(conf, INGRESS_READERS_SOCKET), "location", location)
+        ((_, key),) = arguments(doubtful, "set")
+        asked.append((zlib.crc32(key.encode()) >> 16 & 0x7FFF) % readers)  # as NGINX's hash without `consistent`
+    assert asked == ([0, 0] if readers == 1 else [0, 1])
+
+
+@pytest.mark.parametrize(
     ("upstream", "name"),
-    [("readers", "seafowl-readers"), ("every_reader", "seafowl-readers"), ("writer", "seafowl-writers")],
+    [
+        ("readers", "seafowl-readers"),
+        ("every_reader", "seafowl-readers"),
+        ("reader_at_place", "seafowl-readers"),
+        ("writer", "seafowl-writers"),
+    ],
 )
 def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: str, name: str) -> None:
     http = block(nginx(tmp_path), "http")
@@ -161,7 +199,7 @@ def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: st
     assert arguments(http, "resolver")[0][0] == "127.0.0.11"
 
 
-@pytest.mark.parametrize("upstream", ["writer", "every_reader"])
+@pytest.mark.parametrize("upstream", ["writer", "every_reader", "reader_at_place"])
 def test_one_failure_does_not_shut_the_only_one_out(tmp_path: Path, upstream: str) -> None:
     (node,) = arguments(block(block(nginx(tmp_path), "http"), "upstream", upstream), "server")
     assert "max_fails=0" in node
