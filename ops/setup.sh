@@ -4,7 +4,7 @@
 # Each step looks first whether what it would make is there already. What the user has is used; the air-gapped kit
 # (airgap/) steps in only for what cannot be had, and says so.
 #
-#   ops/setup.sh [docker|python|toolchain|images|stack …]     (all of them by default)
+#   ops/setup.sh [docker|python|programs|stack|wrk|compose …]     (the first four by default)
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -213,6 +213,22 @@ setup_compose() {
   mv "$chosen.new" "$chosen"
 }
 
+# The images beside the toolchain: each waits much for the network, or has work for one core. What both need, the kit
+# builds once.
+setup_programs() {
+  set -m # a process group of its own, with signals that are not ignored
+  setup_images </dev/null &
+  beside=$!
+  set +m
+  setup_toolchain
+  wait "$beside" || exit
+  beside=
+}
+beside=
+trap 'if [ -n "$beside" ]; then kill -TERM -- "-$beside" 2>/dev/null; wait "$beside"; fi' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
 use_docker_host
-if [ $# = 0 ]; then set -- docker python toolchain images stack; fi
+if [ $# = 0 ]; then set -- docker python programs stack; fi
 for step in "$@"; do "setup_$step"; done

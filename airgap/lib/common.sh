@@ -42,6 +42,9 @@ tree_hash() (
   } | sha256sum
 )
 
+# alone_with_apt COMMAND...: apt does not wait for another apt, and two runs of the kit may need it at once.
+alone_with_apt() { flock "$cache/locks/apt" "$@"; }
+
 # install_packages PACKAGE...: Debian packages that a build needs, installed when missing.
 install_packages() {
   command -v apt-get >/dev/null || die "$* missing, and there is no apt-get to install it with: install it, then run the kit again"
@@ -49,8 +52,10 @@ install_packages() {
   say "installing $*"
   local log=$cache/logs/apt.log
   {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" ||
-      { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+    alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" || {
+      alone_with_apt apt-get update &&
+        alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+    }
   } >"$log" 2>&1 || {
     show_log "$log"
     die "could not install $*: check the machine's apt sources, then run the kit again"

@@ -10,12 +10,13 @@ required_version() {
 go_sums() { sha256sum <"$kit_dir/go/$1/go.mod" && sha256sum <"$kit_dir/go/$1/go.sum"; }
 
 # go_build NAME PACKAGE LDFLAGS OUTPUT [FLAG...]: builds PACKAGE in the module go/NAME, as its go.sum pins it. What -s and -w
-# leave out of the program is not made in the first place (-dwarf=false): pulumi takes 292 s instead of 322 s so.
+# leave out of the program is not made in the first place (-dwarf=false): pulumi takes 292 s instead of 322 s so. And a
+# compiler collects no garbage as long as it has less than 2 GiB: Consul takes 277 s instead of 335 s so.
 go_build() {
   local name=$1 package=$2 ldflags=$3 output=$4
   shift 4
   cd "$kit_dir/go/$name" || return
-  GOWORK=off nice go build -mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w $ldflags" "$@" -o "$output" "$package"
+  GOWORK=off GOGC=off GOMEMLIMIT=2GiB nice go build -mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w $ldflags" "$@" -o "$output" "$package"
 }
 
 go_help="Check that Go's module proxy (go env GOPROXY) can be reached."

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,10 @@ TIMEOUT_SECONDS = 600
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tools() -> Iterator[None]:
+def tools(compose_is_built_meanwhile: Callable[[], object]) -> Iterator[None]:
     """wrk and Docker Compose; nothing of a run that was cut off."""
+    compose_is_built_meanwhile()
+    # Says what went wrong where it did.
     subprocess.run(["ops/setup.sh", "wrk", "compose"], cwd=ROOT, check=True)
     remove_leftovers()
     yield
