@@ -113,6 +113,28 @@ def _memory(figures: Sequence[Figure]) -> Iterator[Goal]:
         yield _at_most("NGINX", nginx.median, _NGINX_MIB, f"under {_NGINX_MIB} MiB (20 MB)", "MiB")
 
 
+def _beside_empty(figures: Sequence[Figure]) -> dict[int, tuple[Figure, Figure]]:
+    """Readers → their `up` without a change, and the empty program's of the same rounds.
+
+    All of the empty program's are one figure, in their order: first those beside one reader's, then the next (`engine`).
+    Minutes lie between the first and the last, and a machine has its hours: only those of one round are compared.
+    """
+    empty = found(figures, engine.EMPTY_UP, "empty")
+    if empty is None:
+        return {}
+    found_ups: dict[int, tuple[Figure, Figure]] = {}
+    left = empty.values
+    for count in engine.ALL:
+        if up := found(figures, engine.no_op_up(count)):
+            beside, left = left[: len(up.values)], left[len(up.values) :]
+            found_ups[count] = (up, empty.model_copy(update={"values": beside}))
+    return found_ups
+
+
+def _differences(one: Figure, other: Figure) -> list[float]:
+    return [this - that for this, that in zip(one.values, other.values, strict=True)]
+
+
 def _times(one: Figure, other: Figure) -> float:
     """How many times as much, in the median of the rounds: two figures of one round met the same machine."""
     return median(this / that for this, that in zip(one.values, other.values, strict=True))
@@ -127,16 +149,16 @@ def _replication(figures: Sequence[Figure]) -> Iterator[Goal]:
 
 
 def _engine(figures: Sequence[Figure]) -> Iterator[Goal]:
-    empty = found(figures, engine.EMPTY_UP, "empty")
+    ups = _beside_empty(figures)
     for count, factor in ((1, _ONE_READER_FACTOR), (_NO_OP_READERS, _NO_OP_FACTOR)):
-        up = found(figures, engine.no_op_up(count))
-        if empty and up:
+        if count in ups:
+            up, empty = ups[count]
             wanted = f"{factor} × of an empty program's up"
-            yield _at_most(up.what, up.median / empty.median, factor, wanted, "×", PROVIDER)
-    ups = [(count, up.median) for count in engine.ALL if (up := found(figures, engine.no_op_up(count)))]
+            yield _at_most(up.what, _times(up, empty), factor, wanted, "×", PROVIDER)
     if len(ups) > 1:
-        growth = per_reader_ms(*ups[0], *ups[-1])
-        what = f"up without a change, each reader more ({ups[0][0]} to {ups[-1][0]})"
+        above = [(count, median(_differences(up, empty))) for count, (up, empty) in ups.items()]
+        growth = per_reader_ms(*above[0], *above[-1])
+        what = f"up without a change above an empty program's, each reader more ({above[0][0]} to {above[-1][0]})"
         yield _at_most(what, growth, _PER_READER_MS, f"under {_PER_READER_MS} ms", "ms", PROVIDER)
     previews = [(count, one.median) for count in engine.ALL if (one := found(figures, engine.preview(count)))]
     if len(previews) > 1:

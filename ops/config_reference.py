@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
@@ -40,7 +40,7 @@ def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, 
 def _values(field: FieldInfo) -> str:
     annotation: Any = field.annotation
     options = get_args(annotation)
-    if options and all(isinstance(option, str) for option in options):
+    if get_origin(annotation) is Literal:
         return ", ".join(f"`{option}`" for option in options)
     # An optional size is Annotated inside the union.
     kinds = {

@@ -163,6 +163,16 @@ def test_what_a_reader_costs_is_judged_by_its_growth() -> None:
     assert (growth, linear) == (False, True), "50 ms a reader is too much, but the same everywhere"
 
 
+def test_an_up_without_a_change_is_judged_by_the_empty_program_of_its_own_rounds() -> None:
+    # The machine is twice as slow when it is ten readers' turn: 20 ms a reader, and the slowness, which is not theirs.
+    empty = figure(engine.EMPTY_UP, 1.0, 1.1, 2.0, 2.2, side="empty")
+    judged = met("engine", empty, figure(engine.no_op_up(1), 1.4, 1.5), figure(engine.no_op_up(10), 2.58, 2.78))
+    assert judged == {
+        "up without a change, 1 reader": True,
+        "up without a change above an empty program's, each reader more (1 to 10)": True,
+    }
+
+
 @pytest.mark.parametrize(("mebibytes", "reached"), [(14.0, True), (19.5, False)])
 def test_nginx_takes_less_than_20_megabytes(mebibytes: float, reached: bool) -> None:
     assert met("memory", figure(start.memory("ingress"), mebibytes, unit="MiB")) == {"NGINX": reached}
