@@ -142,11 +142,12 @@ make_images() {
   make_image "$nginx_image" "$key" "about 1 min" \
     "$registries_help If Debian's suite forky no longer has NGINX 1.30, change the version here and in the stack's images." \
     "" build_image "$kit_dir/images/nginx"
+  make_standin_image "$base_key"
 
+  # Those that wait for programs come last.
   make_server_image minio "$minio_image" "$base_key" minio mc
   make_server_image litefs "$litefs_image" "" litefs
   make_server_image consul "$consul_image" "$base_key" consul
-  make_standin_image "$base_key"
 }
 
 # image_key NAME WORD...: the key of the image with the build context images/NAME.
@@ -169,7 +170,7 @@ standin_image() { printf 'seafowl-standin:%s\n' "$(<"$standin_dir/VERSION")"; }
 
 make_standin_image() {
   [[ -f $standin_dir/Dockerfile && -f $standin_dir/VERSION ]] ||
-    die "the Seafowl stand-in is missing: $standin_dir should hold a Dockerfile and VERSION; the other images are ready"
+    die "the Seafowl stand-in is missing: $standin_dir should hold a Dockerfile and VERSION"
   local key
   key=$(key_of "$1" "$(tree_hash "$standin_dir")")
   make_image "$(standin_image)" "$key" "about 2 min" "$registries_help" "" build_image "$standin_dir"
