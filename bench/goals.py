@@ -116,7 +116,7 @@ def _memory(figures: Sequence[Figure]) -> Iterator[Goal]:
 def _beside_empty(figures: Sequence[Figure]) -> dict[int, tuple[Figure, Figure]]:
     """Readers → their `up` without a change, and the empty program's of the same rounds.
 
-    All of the empty program's are one figure, in their order: first those beside one reader's, then the next (`engine`).
+    All of the empty program's are one figure, in their order: those beside one reader's, then the next (`engine`).
     Minutes lie between the first and the last, and a machine has its hours: only those of one round are compared.
     """
     empty = found(figures, engine.EMPTY_UP, "empty")

@@ -221,11 +221,18 @@ setup_programs() {
   beside=$!
   set +m
   setup_toolchain
-  wait "$beside" || exit
+  local status=0
+  wait "$beside" || status=$?
   beside=
+  if [ "$status" != 0 ]; then exit "$status"; fi
 }
 beside=
-trap 'if [ -n "$beside" ]; then kill -TERM -- "-$beside" 2>/dev/null; wait "$beside"; fi' EXIT
+end_beside() {
+  if [ -z "$beside" ]; then return; fi
+  kill -TERM -- "-$beside" 2>/dev/null || true
+  wait "$beside" || true
+}
+trap end_beside EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
