@@ -22,8 +22,8 @@ the only one: their CRC-32, shifted by 16 bits, is 0 and 1 (ngx_http_upstream_ha
 
 
 def whole_read(ingress: IngressSettings) -> str:
-    """Longer than two readers and the question between them take: the readers' server decides, not its client."""
-    return shown(2 * ingress.read_timeout + timedelta(seconds=10))
+    """Longer than four readers one after another take: the readers' server decides, not its client."""
+    return shown(4 * ingress.read_timeout + timedelta(seconds=10))
 
 
 def upstreams(ingress: IngressSettings) -> str:
@@ -42,10 +42,10 @@ def upstreams(ingress: IngressSettings) -> str:
         keepalive 4;
     }}
 
-    # The same, and which of them is asked depends on $place alone: one asks two that are not the same.
+    # The readers once more. Which one is asked depends on $place alone: two that are not the same can be asked so.
     upstream reader_at_place {{
         zone reader_at_place 4m;
-        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=0;
+        server {READERS_ALIAS}:{SEAFOWL_PORT} resolve max_fails=1 fail_timeout={shown(ingress.retry_interval)};
         hash $place;
         keepalive 4;
     }}
@@ -123,15 +123,12 @@ def server(policy: str, checked: str) -> str:
         }}
 
         location @still_doubtful {{
-            if ($was_sent) {{
-                return {TAKES_LONG};
-            }}
             set $place {PLACES[1]};
             proxy_pass http://reader_at_place;{checked}
             error_page 502 504 = @one_more;
         }}
 
-        # The list of readers changed both times: the one that answered with 400 may be all that is left.
+        # Neither answered, or the list of readers changed under them: the one that said 400 may be all there is.
         location @one_more {{
             if ($was_sent) {{
                 return {TAKES_LONG};
@@ -165,6 +162,8 @@ def server(policy: str, checked: str) -> str:
                 return 502;
             }}
             proxy_pass http://readers;{checked}
+            proxy_intercept_errors on;
+            error_page 400 = @doubtful;
             error_page 502 = @whoever;
             error_page 504 = @no_answer;
         }}

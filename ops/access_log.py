@@ -31,7 +31,7 @@ def answered(engine: Engine, ingress: str, lines: int) -> Sequence[Answered]:
         # NGINX's own messages are no JSON.
         with suppress(json.JSONDecodeError):
             entry: dict[str, str] = json.loads(line)
-            node = entry["upstream"].split(", ")[-1].rpartition(":")[0]
+            node = entry["upstream"].rpartition(" ")[2].rpartition(":")[0]
             at = datetime.fromisoformat(entry["time"]).timestamp()
             found.append(Answered(entry.get("id", ""), at, entry["status"], node))
     return found

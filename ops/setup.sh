@@ -129,7 +129,7 @@ setup_images() {
   if [ ! -s "$chosen" ]; then
     if docker image inspect "$original" >/dev/null 2>&1; then
       echo original >"$chosen"
-    elif refusal=$(timeout 600 docker pull --quiet "$original" 2>&1); then
+    elif refusal=$(pull "$original" 2>&1); then
       echo original >"$chosen"
     elif curl --silent --output /dev/null --connect-timeout 5 https://registry-1.docker.io/v2/; then
       fail "the container registry answers, but $original cannot be pulled: $refusal"
@@ -141,6 +141,11 @@ setup_images() {
   fi
   # The original ones are pulled by pulumi as the stack needs them.
   if [ "$(<"$chosen")" = kit ]; then airgap/kit images; fi
+}
+
+# In the foreground: in a group of its own, it would outlive an interrupt. (macOS has no timeout.)
+pull() {
+  if command -v timeout >/dev/null; then timeout --foreground 600 docker pull --quiet "$1"; else docker pull --quiet "$1"; fi
 }
 
 standin_image() { printf 'seafowl-standin:%s' "$(cat airgap/seafowl_standin/VERSION)"; }
@@ -180,7 +185,7 @@ setup_stack() {
     if [ -e "$init/Pulumi.$stack.yaml" ]; then cp "$init/Pulumi.$stack.yaml" "$config"; fi
     rm -rf "$init"
   fi
-  .venv/bin/python ops/local_config.py "Pulumi.$stack.yaml" "$config" "${images[@]}"
+  .venv/bin/python ops/local_config.py "Pulumi.$stack.yaml" "$config" ${images[@]+"${images[@]}"}
 }
 
 # What makes the load of a benchmark.
@@ -224,13 +229,20 @@ setup_programs() {
   local status=0
   wait "$beside" || status=$?
   beside=
-  if [ "$status" != 0 ]; then exit "$status"; fi
+  if [ "$status" != 0 ]; then
+    say "the images could not be made: what is wrong stands above"
+    exit "$status"
+  fi
 }
 beside=
 end_beside() {
   if [ -z "$beside" ]; then return; fi
   kill -TERM -- "-$beside" 2>/dev/null || true
-  wait "$beside" || true
+  # Not for the shell alone that was begun: for all that it has begun.
+  for _ in $(seq 100); do
+    if ! kill -0 -- "-$beside" 2>/dev/null; then return; fi
+    sleep 0.1
+  done
 }
 trap end_beside EXIT
 trap 'exit 130' INT

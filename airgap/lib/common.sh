@@ -17,12 +17,17 @@ die() {
 cache_tag=$cache/CACHEDIR.TAG
 
 open_cache() {
-  [[ -e $cache_tag ]] && return
+  if [[ -e $cache_tag ]]; then
+    mkdir -p "$cache/logs" "$cache/locks"
+    return
+  fi
   if [[ -d $cache && -n $(ls -A "$cache") ]]; then
     die "$cache holds other files and is no cache of the kit: set SEAFOWL_KIT_CACHE to an empty or new directory"
   fi
-  mkdir -p "$cache/logs" "$cache/locks" || die "cannot create the cache $cache: set SEAFOWL_KIT_CACHE to a writable place"
+  mkdir -p "$cache" || die "cannot create the cache $cache: set SEAFOWL_KIT_CACHE to a writable place"
   printf '%s\n' "Signature: 8a477f597d28d172789f06886806bc55" "# Made by the air-gapped kit of Seafowl." >"$cache_tag"
+  # After the tag: to another run that begins now, a cache without it is somebody else's folder.
+  mkdir -p "$cache/logs" "$cache/locks"
 }
 
 # key_of WORD...: a short hash of the words; what a part is made from goes into it.
@@ -50,7 +55,7 @@ install_packages() {
   command -v apt-get >/dev/null || die "$* missing, and there is no apt-get to install it with: install it, then run the kit again"
   [[ $EUID -eq 0 ]] || die "$* missing: run 'apt-get install $*' as root, then run the kit again"
   say "installing $*"
-  local log=$cache/logs/apt.log
+  local log=$cache/logs/apt-$BASHPID.log
   {
     alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" || {
       alone_with_apt apt-get update &&

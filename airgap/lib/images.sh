@@ -50,7 +50,7 @@ find_mirror() {
     ask_apt >"$known"
     if [[ ! -s $known && $EUID -eq 0 ]]; then # apt knows who is Debian only after an update
       say "reading apt's package lists"
-      alone_with_apt apt-get update >"$cache/logs/apt.log" 2>&1 || show_log "$cache/logs/apt.log"
+      alone_with_apt apt-get update >"$cache/logs/apt-update.log" 2>&1 || show_log "$cache/logs/apt-update.log"
       ask_apt >"$known"
     fi
     [[ -s $known ]] || die "apt's sources name no Debian mirror: add one, run 'apt-get update' and then the kit again"

@@ -184,6 +184,11 @@ class _Chaos:
             self.console.print(f"removing stack {name} …")
             cluster.stack.attempt("destroy")
             cluster.remove_everything()
+            for network in cluster.stuck.values():
+                self.console.print(
+                    f"network {network} is left: Docker counts a container on it that is not there. Restart the Docker "
+                    f"daemon, then remove it (docker network rm {network})"
+                )
 
     def _loaded(self, cluster: Cluster) -> Query:
         """Bring the stack up, with a table that is asked for all the time."""

@@ -19,6 +19,9 @@ PROJECT = "seafowl"
 RECOVERY_SECONDS = 120
 """How long all may take to be well again by itself."""
 
+_NETWORK_SECONDS = 10
+"""How long Docker may take to notice that a network's containers are gone."""
+
 _POSITION = ["cat", f"{CATALOG_FILE}-pos"]
 
 
@@ -36,6 +39,8 @@ class Cluster:
         self._labels = [f"{key}={value}" for key, value in self.labels.items()]
         self.candidates = Candidates(PROJECT, stack.name)
         self._expected: set[str] = set()
+        self.stuck: dict[str, str] = {}
+        """Networks that Docker does not let go of, id → name. See `remove_everything`."""
 
     def up(self, *flags: str) -> None:
         """`pulumi up`, after which all parts of now are expected to run. Raises `CommandError` where it fails."""
@@ -74,7 +79,7 @@ class Cluster:
         filters = {"label": self._labels}
         containers: list[Any] = self.engine.containers.list(all=True, filters=filters, ignore_removed=True)
         volumes: list[Any] = self.engine.volumes.list(filters=filters)
-        networks: list[Any] = self.engine.networks.list(filters=filters)
+        networks: list[Any] = [one for one in self.engine.networks.list(filters=filters) if one.id not in self.stuck]
         return {
             **{one.id: f"container {one.name}" for one in containers},
             **{one.name: f"volume {one.name}" for one in volumes},
@@ -87,14 +92,24 @@ class Cluster:
         return sorted(what for one, what in self.everything().items() if one not in known)
 
     def remove_everything(self) -> None:
-        """All that Docker has of the stack, without pulumi."""
+        """All that Docker has of the stack, without pulumi.
+
+        When all containers end at once, Docker (20.10) can miss that one has left its network: it then refuses to
+        remove the network, which no container is on, until its daemon is restarted. Such a network is passed over.
+        """
         filters = {"label": self._labels}
         for container in self.engine.containers.list(all=True, filters=filters, ignore_removed=True):
             container.remove(force=True, v=True)
         for volume in self.engine.volumes.list(filters=filters):
             volume.remove(force=True)
         for network in self.engine.networks.list(filters=filters):
-            network.remove()
+            try:
+                eventually(network.remove, _NETWORK_SECONDS)
+            except APIError as error:
+                network.reload()
+                if "active endpoints" not in str(error) or network.attrs["Containers"]:
+                    raise
+                self.stuck[network.id] = network.name
 
     def unwell(self) -> list[str]:
         """The members that are not there, do not run, or fail their own health check; readers that lag behind, too."""

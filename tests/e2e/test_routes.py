@@ -160,6 +160,19 @@ def test_what_one_reader_alone_answers_with_400_is_no_answer(routes: Routes, met
         assert any(" : " in upstream for upstream in asked), "the ill one was asked"
 
 
+def test_a_reader_that_hangs_is_left_alone_by_wrong_queries_too(routes: Routes) -> None:
+    routes.configure(**{**QUICK, "retryInterval": "60s"})
+    for number, node in enumerate(routes.readers):
+        with frozen(node):
+            # It may cost one query its time in each of the ways in which readers are asked.
+            for warming in range(2 * READERS):
+                routes.query(f"status 400 {number} {warming}")
+            answers = [routes.query(f"status 400 {number} {later}") for later in range(100, 100 + 2 * READERS)]
+            assert {(answer.status_code, answer.text) for answer in answers} == {(400, "as asked\n")}
+        routes.configure(**{**QUICK, "retryInterval": f"{59 - number}s"})  # forgets who failed
+        routes.await_nodes()
+
+
 def test_the_last_reader_s_400_is_passed_on_and_so_is_that_of_three(routes: Routes) -> None:
     answer = routes.query("status 400")
     assert (answer.status_code, answer.text) == (400, "as asked\n")

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from docker.errors import APIError
 
+from bench.chaos.cluster import Cluster
 from bench.chaos.judgement import Goal, Seen, missed, of_reads, of_writes, pause
 from bench.chaos.report import Run, markdown, with_run
 from bench.clients import Kind, Read, Write, unexpected
@@ -144,3 +147,40 @@ def test_a_new_run_takes_the_place_of_the_last_one_and_of_nothing_else() -> None
 def test_a_document_without_a_place_for_it_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for the table"):
         with_run("# Title\n", RUN, [WELL])
+
+
+def network(refusal: str, containers: dict[str, Any]) -> Any:
+    """A network that Docker does not remove."""
+
+    def remove() -> None:
+        raise APIError(refusal)
+
+    return SimpleNamespace(
+        id="61ace", name="front-1", attrs={"Containers": containers}, remove=remove, reload=lambda: None
+    )
+
+
+def cluster(monkeypatch: pytest.MonkeyPatch, *networks: Any) -> Cluster:
+    def listed(*found: Any) -> Any:
+        return SimpleNamespace(list=lambda **_: list(found))
+
+    engine = SimpleNamespace(containers=listed(), volumes=listed(), networks=listed(*networks))
+    monkeypatch.setattr("docker.DockerClient.from_env", lambda **_: engine)
+    monkeypatch.setattr("bench.chaos.cluster._NETWORK_SECONDS", 0)
+    return Cluster(cast(Any, SimpleNamespace(name="chaos-1")), 1)
+
+
+def test_a_network_that_docker_wrongly_takes_for_used_is_passed_over_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cluster(monkeypatch, network("network front-1 id 61ace has active endpoints", {}))
+    assert made.everything() == {"61ace": "network front-1"}
+    made.remove_everything()
+    assert made.stuck == {"61ace": "front-1"}
+    assert made.everything() == {}, "it is nothing that a fault left behind"
+
+
+@pytest.mark.parametrize(
+    "refused", [network("it has active endpoints", {"a1": {"Name": "mine"}}), network("no permission", {})]
+)
+def test_any_other_network_that_is_not_removed_ends_the_run(monkeypatch: pytest.MonkeyPatch, refused: Any) -> None:
+    with pytest.raises(APIError):
+        cluster(monkeypatch, refused).remove_everything()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 KIT = """#!/usr/bin/env bash
 # Notes what it is asked for. `toolchain` and `images` go on until the test lets them, and end at once at a signal.
+trap 'exit 130' INT
 echo "$$" >"$NOTES/$1"
 case $1 in
   toolchain | images)
@@ -83,9 +84,9 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
     finally:
         if made.process.poll() is None:
             os.killpg(made.process.pid, signal.SIGKILL)
-        made.process.communicate()
         for part in ("toolchain", "images"):
             made.let(part)
+        made.process.communicate()
 
 
 def test_images_are_made_beside_the_toolchain(setup: Setup) -> None:
