@@ -17,16 +17,14 @@ die() {
 cache_tag=$cache/CACHEDIR.TAG
 
 open_cache() {
-  if [[ -e $cache_tag ]]; then
-    mkdir -p "$cache/logs" "$cache/locks"
-    return
+  if [[ ! -e $cache_tag ]]; then
+    # (The tag once more: another run may make this cache right now, and makes the tag first.)
+    if [[ -d $cache && -n $(ls -A "$cache") && ! -e $cache_tag ]]; then
+      die "$cache holds other files and is no cache of the kit: set SEAFOWL_KIT_CACHE to an empty or new directory"
+    fi
+    mkdir -p "$cache" || die "cannot create the cache $cache: set SEAFOWL_KIT_CACHE to a writable place"
+    printf '%s\n' "Signature: 8a477f597d28d172789f06886806bc55" "# Made by the air-gapped kit of Seafowl." >"$cache_tag"
   fi
-  if [[ -d $cache && -n $(ls -A "$cache") ]]; then
-    die "$cache holds other files and is no cache of the kit: set SEAFOWL_KIT_CACHE to an empty or new directory"
-  fi
-  mkdir -p "$cache" || die "cannot create the cache $cache: set SEAFOWL_KIT_CACHE to a writable place"
-  printf '%s\n' "Signature: 8a477f597d28d172789f06886806bc55" "# Made by the air-gapped kit of Seafowl." >"$cache_tag"
-  # After the tag: to another run that begins now, a cache without it is somebody else's folder.
   mkdir -p "$cache/logs" "$cache/locks"
 }
 
@@ -56,11 +54,9 @@ install_packages() {
   [[ $EUID -eq 0 ]] || die "$* missing: run 'apt-get install $*' as root, then run the kit again"
   say "installing $*"
   local log=$cache/logs/apt-$BASHPID.log
+  local install=(alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@")
   {
-    alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" || {
-      alone_with_apt apt-get update &&
-        alone_with_apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-    }
+    "${install[@]}" || { alone_with_apt apt-get update && "${install[@]}"; }
   } >"$log" 2>&1 || {
     show_log "$log"
     die "could not install $*: check the machine's apt sources, then run the kit again"

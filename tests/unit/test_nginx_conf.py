@@ -47,6 +47,12 @@ def everywhere(directives: Block, name: str) -> list[list[str]]:
     return [*arguments(directives, name), *inner]
 
 
+def is_set(conf: Block, variable: str, looked_at: str) -> bool:
+    """Whether a map that looks for one pattern gives the variable 1 for this text."""
+    (pattern,) = (pattern for pattern, value in mapped(block(conf, "http"), variable).items() if value == "1")
+    return re.search(pattern.removeprefix("~"), looked_at) is not None
+
+
 # Who is asked
 
 
@@ -118,9 +124,7 @@ def test_a_query_of_which_seafowl_would_run_a_part_is_refused(
     tmp_path: Path, query: str, request_uri: str, cut: bool
 ) -> None:
     conf = nginx(tmp_path)
-    patterns = mapped(block(conf, "http"), "$cut_short")
-    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
-    assert (re.search(pattern.removeprefix("~"), f"{query} {request_uri}") is not None) is cut
+    assert is_set(conf, "$cut_short", f"{query} {request_uri}") is cut
     ((status, text),) = arguments(block(public(conf)[-1], "if", "$cut_short"), "return")
     assert status == "400"
     assert "%2E" in text
@@ -144,9 +148,7 @@ def test_a_query_that_failed_at_two_readers_is_asked_of_no_third(tmp_path: Path)
     [("0.001", False), ("-", False), ("", False), ("-, 0.001", False), ("0.001, 0.002", True), ("0.001 : 0.002", True)],
 )
 def test_two_readers_were_at_a_query_where_two_were_connected_to(tmp_path: Path, connected: str, twice: bool) -> None:
-    patterns = mapped(block(nginx(tmp_path), "http"), "$tried_twice")
-    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
-    assert (re.search(pattern.removeprefix("~"), connected) is not None) is twice
+    assert is_set(nginx(tmp_path), "$tried_twice", connected) is twice
 
 
 @pytest.mark.parametrize(
@@ -164,9 +166,7 @@ def test_two_readers_were_at_a_query_where_two_were_connected_to(tmp_path: Path,
 def test_a_query_takes_long_where_the_last_reader_took_it_and_was_silent(
     tmp_path: Path, status: str, connected: str, sent: bool
 ) -> None:
-    patterns = mapped(block(nginx(tmp_path), "http"), "$was_sent")
-    (pattern,) = (pattern for pattern, value in patterns.items() if value == "1")
-    assert (re.search(pattern.removeprefix("~"), f"{status}; {connected}") is not None) is sent
+    assert is_set(nginx(tmp_path), "$was_sent", f"{status}; {connected}") is sent
 
 
 @pytest.mark.parametrize("readers", range(1, 101))

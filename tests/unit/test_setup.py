@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from ops.running import ROOT
+from ops.waiting import await_true
 
 KIT = """#!/usr/bin/env bash
 # Notes what it is asked for. `toolchain` and `images` go on until the test lets them, and end at once at a signal.
@@ -68,18 +68,11 @@ class Setup:
         return pid.exists() and bool(pid.read_text()) and Path(f"/proc/{pid.read_text().strip()}").exists()
 
 
-def wait(until: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 20
-    while not until():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Setup]:
     made = Setup(tmp_path)
     try:
-        wait(lambda: made.builds("toolchain") and made.builds("images"), "they are not made side by side")
+        await_true(lambda: made.builds("toolchain") and made.builds("images"), "they are not made side by side")
         yield made
     finally:
         if made.process.poll() is None:
@@ -91,7 +84,7 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
 
 def test_images_are_made_beside_the_toolchain(setup: Setup) -> None:
     setup.let("toolchain")
-    wait((setup.notes / "provider").exists, "the toolchain waits for the images")
+    await_true((setup.notes / "provider").exists, "the toolchain waits for the images")
     assert setup.process.poll() is None, "the images are not done"
     setup.let("images")
     assert setup.process.wait(20) == 0
@@ -101,14 +94,14 @@ def test_images_are_made_beside_the_toolchain(setup: Setup) -> None:
 def test_one_that_fails_fails_the_set_up(setup: Setup, failing: str, other: str) -> None:
     setup.let(failing, 3)
     if failing == "images":
-        wait(lambda: not setup.builds(failing), "it does not end")
+        await_true(lambda: not setup.builds(failing), "it does not end")
         setup.let(other)
     assert setup.process.wait(20) == 3
-    wait(lambda: not setup.builds(other), "the other one goes on")
+    await_true(lambda: not setup.builds(other), "the other one goes on")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_both(setup: Setup, number: signal.Signals) -> None:
     os.killpg(setup.process.pid, number)
     assert setup.process.wait(20) == 128 + number
-    wait(lambda: not setup.builds("toolchain") and not setup.builds("images"), "something goes on")
+    await_true(lambda: not setup.builds("toolchain") and not setup.builds("images"), "something goes on")
