@@ -14,9 +14,9 @@ UNRESERVED = str.maketrans({"_": "%5F", ".": "%2E", "-": "%2D", "~": "%7E"})
 
 
 def lines(batch: RecordBatch) -> bytes:
-    """A record batch as JSON lines by arrow's own writer: nulls left out, timestamps in ISO 8601."""
+    """A record batch as JSON lines by arrow's own writer: nulls written out, timestamps in ISO 8601."""
     buffer = io.BytesIO()
-    arro3.io.write_ndjson(batch, buffer)
+    arro3.io.write_ndjson(batch, buffer, explicit_nulls=True)
     return buffer.getvalue()
 
 
@@ -26,5 +26,5 @@ def content_type(schema: Schema) -> str:
         document = schema_json(schema)
     except UnknownType:
         return "application/json"
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return f"application/json; arrow-schema={quote(text, safe='').translate(UNRESERVED)}"

@@ -7,24 +7,43 @@ from arro3.core import DataType, Field, Schema
 
 from .errors import ApiError, QueryError
 
-UNITS = {"s": "SECOND", "ms": "MILLISECOND", "us": "MICROSECOND", "ns": "NANOSECOND"}
 UNIT_NAMES = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
-FLOATS = {16: "HALF", 32: "SINGLE", 64: "DOUBLE"}
+UNITS = {long: short for short, long in UNIT_NAMES.items()}
 DECIMAL = re.compile(r"Decimal\d+\((\d+), (-?\d+)\)")
 # Views are a way of holding text and bytes in memory: described as what they hold.
 PLAIN = (
-    (DataType.is_null, "null"),
-    (DataType.is_boolean, "bool"),
-    (DataType.is_string, "utf8"),
-    (DataType.is_string_view, "utf8"),
-    (DataType.is_large_string, "largeutf8"),
-    (DataType.is_binary, "binary"),
-    (DataType.is_binary_view, "binary"),
-    (DataType.is_large_binary, "largebinary"),
-    (DataType.is_struct, "struct"),
-    (DataType.is_list, "list"),
-    (DataType.is_large_list, "largelist"),
+    (DataType.is_null, "Null"),
+    (DataType.is_boolean, "Boolean"),
+    (DataType.is_string, "Utf8"),
+    (DataType.is_string_view, "Utf8"),
+    (DataType.is_large_string, "LargeUtf8"),
+    (DataType.is_binary, "Binary"),
+    (DataType.is_binary_view, "Binary"),
+    (DataType.is_large_binary, "LargeBinary"),
+    (DataType.is_date32, "Date32"),
+    (DataType.is_date64, "Date64"),
 )
+# The types without parameters that a column of a CSV file can have, by their names in JSON.
+PARSED = {
+    "Boolean": DataType.bool,
+    "Utf8": DataType.string,
+    "LargeUtf8": DataType.string,
+    "Binary": DataType.binary,
+    "LargeBinary": DataType.binary,
+    "Date32": DataType.date32,
+    "Date64": DataType.date64,
+    "Float16": DataType.float16,
+    "Float32": DataType.float32,
+    "Float64": DataType.float64,
+    "Int8": DataType.int8,
+    "Int16": DataType.int16,
+    "Int32": DataType.int32,
+    "Int64": DataType.int64,
+    "UInt8": DataType.uint8,
+    "UInt16": DataType.uint16,
+    "UInt32": DataType.uint32,
+    "UInt64": DataType.uint64,
+}
 
 
 def fields(schema: Schema) -> list[Field]:
@@ -38,43 +57,40 @@ class UnknownType(Exception):
 
 def schema_json(schema: Schema) -> dict[str, Any]:
     """The JSON form of a schema, as the original's Content-Type carries it; raises UnknownType."""
-    return {"fields": [_field_json(field) for field in fields(schema)], "metadata": {}}
+    return {"fields": [field_json(field) for field in fields(schema)], "metadata": {}}
 
 
-def _field_json(field: Field) -> dict[str, Any]:
-    type_ = field.type
-    children = list(type_.fields or [])
-    if type_.value_field is not None:
-        children = [type_.value_field]
+def field_json(field: Field) -> dict[str, Any]:
+    """The JSON form of a column, as arrow's Rust library makes it and the catalog keeps it; raises UnknownType."""
     return {
         "name": field.name,
+        "data_type": _type_json(field.type),
         "nullable": field.nullable,
-        "type": _type_json(type_),
-        "children": [_field_json(child) for child in children],
+        "dict_id": 0,
+        "dict_is_ordered": False,
+        "metadata": {},
     }
 
 
-def _type_json(type_: DataType) -> dict[str, Any]:
+def _type_json(type_: DataType) -> Any:
     for test, name in PLAIN:
         if test(type_):
-            return {"name": name}
-    if DataType.is_integer(type_):
-        return {"name": "int", "bitWidth": type_.bit_width, "isSigned": DataType.is_signed_integer(type_)}
-    if DataType.is_floating(type_):
-        return {"name": "floatingpoint", "precision": FLOATS[type_.bit_width or 0]}
+            return name
+    if DataType.is_integer(type_) or DataType.is_floating(type_):
+        return sql_type(type_)
+    unit = UNIT_NAMES.get(type_.time_unit or "")
     if DataType.is_timestamp(type_):
-        zone = {} if type_.tz is None else {"timezone": type_.tz}
-        return {"name": "timestamp", "unit": UNITS[type_.time_unit or ""]} | zone
-    if DataType.is_date(type_):
-        return {"name": "date", "unit": "DAY" if DataType.is_date32(type_) else "MILLISECOND"}
+        return {"Timestamp": [unit, type_.tz]}
     if DataType.is_time(type_):
-        return {"name": "time", "bitWidth": type_.bit_width, "unit": UNITS[type_.time_unit or ""]}
+        return {f"Time{type_.bit_width}": unit}
     if DataType.is_duration(type_):
-        return {"name": "duration", "unit": UNITS[type_.time_unit or ""]}
+        return {"Duration": unit}
     if DataType.is_decimal(type_):
-        precision, scale = _decimal(type_)
-        width = {"bitWidth": 256} if DataType.is_decimal256(type_) else {}
-        return {"name": "decimal", "precision": precision, "scale": scale} | width
+        return {f"Decimal{type_.bit_width}": list(_decimal(type_))}
+    if DataType.is_struct(type_):
+        return {"Struct": [field_json(child) for child in type_.fields or []]}
+    if (DataType.is_list(type_) or DataType.is_large_list(type_)) and type_.value_field is not None:
+        return {"LargeList" if DataType.is_large_list(type_) else "List": field_json(type_.value_field)}
     raise UnknownType(repr(type_))
 
 
@@ -95,33 +111,20 @@ def parse_schema(document: Any) -> Schema:
 
 
 def _parse_field(field: Any) -> Field:
-    return Field(field["name"], _parse_type(field["type"]), nullable=field["nullable"])
+    return Field(field["name"], _parse_type(field["data_type"]), nullable=field["nullable"])
 
 
 def _parse_type(type_: Any) -> DataType:
     """A type that a column of a CSV file can have."""
-    match type_["name"]:
-        case "int":
-            return getattr(DataType, f"{'' if type_['isSigned'] else 'u'}int{type_['bitWidth']}")()
-        case "floatingpoint":
-            return {"HALF": DataType.float16(), "SINGLE": DataType.float32(), "DOUBLE": DataType.float64()}[
-                type_["precision"]
-            ]
-        case "decimal":
-            return DataType.decimal128(type_["precision"], type_["scale"])
-        case "date":
-            return {"DAY": DataType.date32(), "MILLISECOND": DataType.date64()}[type_["unit"]]
-        case "timestamp":
-            unit = {long: short for short, long in UNITS.items()}[type_["unit"]]
-            return DataType.timestamp(unit, tz=type_.get("timezone"))  # pyright: ignore[reportArgumentType]
-        case "bool":
-            return DataType.bool()
-        case "utf8" | "largeutf8":
-            return DataType.string()
-        case "binary" | "largebinary":
-            return DataType.binary()
-        case name:
-            raise ValueError(f"unknown type {name}")
+    match type_:
+        case {"Timestamp": [str(unit), zone]}:
+            return DataType.timestamp(UNITS[unit], tz=zone)  # pyright: ignore[reportArgumentType]
+        case {"Decimal128": [int(precision), int(scale)]}:
+            return DataType.decimal128(precision, scale)
+        case str(name) if name in PARSED:
+            return PARSED[name]()
+        case _:
+            raise ValueError(f"unknown type {type_}")
 
 
 def sql_type(type_: DataType) -> str:

@@ -1,40 +1,45 @@
 """The catalog: which tables there are and where, in a SQLite file that LiteFS may replicate.
 
-Ordinary locking, short transactions, one connection a thread. Nothing is remembered between statements, so that a
-reader sees what the writer has changed.
+Its tables are the original's (`migration.py`), and so are the transactions: each statement commits by itself, so a node
+that dies or a reader that looks in between sees a table without its version. One connection a thread. Nothing is
+remembered between statements, so that a reader sees what the writer has changed.
 """
 
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
-from . import journal
+from . import journal, migration
 from .config import Catalog as CatalogSettings
 from .errors import Fatal, QueryError, plan_error
+from .statements import STAGING_SCHEMA
 
 DEFAULT_DATABASE = "default"
 DEFAULT_SCHEMA = "public"
 BUSY_TIMEOUT_S = 5.0
+USED_STAGING = "The staging schema can only be referenced via CREATE EXTERNAL TABLE"
 
-SCHEMA = (
-    "CREATE TABLE database (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    "CREATE TABLE collection (id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-    " database_id INTEGER NOT NULL REFERENCES database (id), UNIQUE (database_id, name))",
-    'CREATE TABLE "table" (id INTEGER PRIMARY KEY, name TEXT NOT NULL, uuid TEXT NOT NULL UNIQUE,'
-    " collection_id INTEGER NOT NULL REFERENCES collection (id), UNIQUE (collection_id, name))",
-    'CREATE TABLE table_version (table_id INTEGER NOT NULL REFERENCES "table" (id) ON DELETE CASCADE,'
-    " version INTEGER NOT NULL, creation_time INTEGER NOT NULL DEFAULT (unixepoch()), PRIMARY KEY (table_id, version))",
-    "CREATE TABLE dropped_table (uuid TEXT PRIMARY KEY, database_name TEXT NOT NULL, collection_name TEXT NOT NULL,"
-    " table_name TEXT NOT NULL, drop_time INTEGER NOT NULL DEFAULT (unixepoch()))",
-)
-
-TABLES = (
-    "SELECT d.name, c.name, t.name, t.uuid FROM database d LEFT JOIN collection c ON c.database_id = d.id"
-    ' LEFT JOIN "table" t ON t.collection_id = c.id'
-)
+# Each statement of the original reads the columns of each table's last version, and uses none of them: what many
+# versions cost there, they cost here.
+TABLES = """
+    WITH latest AS (SELECT max(id) AS id, table_id FROM table_version GROUP BY table_id)
+    SELECT d.name, c.name, t.name, t.uuid, table_column.name, table_column.type
+    FROM database d
+    LEFT JOIN collection c ON c.database_id = d.id
+    LEFT JOIN "table" t ON t.collection_id = c.id
+    LEFT JOIN latest ON latest.table_id = t.id
+    LEFT JOIN table_column ON table_column.table_version_id = latest.id
+"""
+# The same for a catalog whose writer has not moved it to the original's tables yet: a reader may be new before it.
+OLD_TABLES = """
+    SELECT d.name, c.name, t.name, t.uuid FROM database d
+    LEFT JOIN collection c ON c.database_id = d.id LEFT JOIN "table" t ON t.collection_id = c.id
+"""
 COLLECTION = "SELECT c.id FROM collection c JOIN database d ON d.id = c.database_id WHERE d.name = ? AND c.name = ?"
+TABLE_ID = f'SELECT id FROM "table" WHERE collection_id = ({COLLECTION}) AND name = ?'
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Catalog:
     """The catalog of one node. Methods raise QueryError, wrapped where SQLite itself refuses."""
 
     def __init__(self, settings: CatalogSettings) -> None:
-        """Open the catalog; a writer creates what is missing. Raises Fatal where the node cannot run."""
+        """Open the catalog; a writer creates and migrates what it must. Raises Fatal where the node cannot run."""
         self.read_only = settings.read_only
         self._settings = settings
         self._local = threading.local()
@@ -65,7 +70,7 @@ class Catalog:
         self._first = self._connect()
         try:
             if not self.read_only:
-                self._create()
+                self._set_up()
             self.tree()
         except (sqlite3.Error, QueryError) as error:
             raise Fatal(f"Error setting up the catalog {settings.dsn}: {error}") from error
@@ -73,120 +78,149 @@ class Catalog:
     def tree(self) -> Tree:
         """All databases, schemas and tables as they are now."""
         tree: Tree = {}
-        with self._errors():
-            rows = self._connection().execute(TABLES).fetchall()
-        for database, schema, table, uuid in rows:
+        for database, schema, table, uuid, *_ in self._table_rows():
             schemas = tree.setdefault(database, {})
             if schema is not None:
                 tables = schemas.setdefault(schema, {})
                 if table is not None:
-                    tables[table] = uuid
+                    tables[table] = str(UUID(bytes=uuid)) if isinstance(uuid, bytes) else uuid
         return tree
 
     def create_database(self, name: str, missing_only: bool) -> None:
-        """Add a database with its default schema."""
-        with self._transaction() as connection:
-            if connection.execute("SELECT 1 FROM database WHERE name = ?", (name,)).fetchone():
-                if missing_only:
-                    return
-                raise plan_error(f"Database {name} already exists")
-            added = connection.execute("INSERT INTO database (name) VALUES (?)", (name,))
-            connection.execute(
-                "INSERT INTO collection (database_id, name) VALUES (?, ?)", (added.lastrowid, DEFAULT_SCHEMA)
-            )
+        """Add a database, then its default schema."""
+        if self._one("SELECT id FROM database WHERE name = ?", name) is not None:
+            if missing_only:
+                return
+            raise plan_error(f"Database {name} already exists")
+        self._run("INSERT INTO database (name) VALUES (?)", name)
+        self.create_schema(name, DEFAULT_SCHEMA)
 
     def create_schema(self, database: str, name: str) -> None:
         """Add a schema."""
-        with self._transaction() as connection:
-            found = connection.execute("SELECT id FROM database WHERE name = ?", (database,)).fetchone()
-            if found is None:
-                raise plan_error(f"Database {database} not found!")
-            if connection.execute(COLLECTION, (database, name)).fetchone():
-                raise plan_error(f'Schema "{name}" already exists')
-            connection.execute("INSERT INTO collection (database_id, name) VALUES (?, ?)", (found[0], name))
+        if name == STAGING_SCHEMA:
+            raise plan_error(USED_STAGING)
+        found = self._one("SELECT id FROM database WHERE name = ?", database)
+        if found is None:
+            raise plan_error(f'Catalog "{database}" doesn\'t exist')
+        with _taken(f'Schema "{name}" already exists'):
+            self._run("INSERT INTO collection (database_id, name) VALUES (?, ?)", found, name)
 
-    def create_table(self, table: TableRef, uuid: str) -> None:
-        """Add a table whose first version lies under `uuid` in the object store."""
-        with self._transaction() as connection:
-            added = connection.execute(
-                'INSERT INTO "table" (collection_id, name, uuid) VALUES (?, ?, ?)',
-                (self._free_name(connection, table), table.table, uuid),
+    def create_table(self, table: TableRef, uuid: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Add a table, its version 0, then that version's columns (name, Arrow field as JSON): three commits."""
+        collection = self.schema_id(table)
+        with _taken(f'Table "{table.table}" already exists'):
+            added = self._run(
+                'INSERT INTO "table" (collection_id, name, uuid) VALUES (?, ?, ?)', collection, table.table, _blob(uuid)
             )
-            connection.execute("INSERT INTO table_version (table_id, version) VALUES (?, 0)", (added.lastrowid,))
+        version = self._run("INSERT INTO table_version (table_id) VALUES (?)", added)
+        if columns:
+            values = ", ".join(["(?, ?, ?)"] * len(columns))
+            parameters = [value for name, kind in columns for value in (version, name, kind)]
+            self._run(f"INSERT INTO table_column (table_version_id, name, type) VALUES {values}", *parameters)
 
-    def check_free(self, table: TableRef) -> None:
-        """Raise QueryError where a table of this name cannot be added."""
-        with self._errors():
-            self._free_name(self._connection(), table)
+    def schema_id(self, table: TableRef) -> int:
+        """The id of a table's schema; raises QueryError where there is none that takes tables."""
+        if table.schema == STAGING_SCHEMA:
+            raise plan_error(USED_STAGING)
+        found = self._one(COLLECTION, table.database, table.schema)
+        if found is None:
+            raise plan_error(f'Schema "{table.schema}" doesn\'t exist')
+        return found
 
     def add_version(self, uuid: str, version: int) -> None:
-        """Note a new version of a table's data."""
-        with self._transaction() as connection:
-            connection.execute(
-                'INSERT OR IGNORE INTO table_version (table_id, version) SELECT id, ? FROM "table" WHERE uuid = ?',
-                (version, uuid),
-            )
+        """Note a new version of a table's data with the columns of the last one; raises QueryError where it is gone."""
+        last = self._one(
+            'SELECT max(v.id) FROM table_version v JOIN "table" t ON t.id = v.table_id WHERE t.uuid = ?', _blob(uuid)
+        )
+        if last is None:
+            raise plan_error(f"Table with UUID {uuid} doesn't exist")
+        added = self._run(
+            "INSERT INTO table_version (table_id, version) SELECT table_id, ? FROM table_version WHERE id = ?",
+            version,
+            last,
+        )
+        self._run(
+            "INSERT INTO table_column (table_version_id, name, type)"
+            " SELECT ?, name, type FROM table_column WHERE table_version_id = ?",
+            added,
+            last,
+        )
 
-    def forget_versions(self, uuid: str) -> None:
-        """Drop the note of all versions but the latest."""
-        with self._transaction() as connection:
-            connection.execute(
-                "DELETE FROM table_version WHERE rowid IN (SELECT v.rowid FROM table_version v"
-                ' JOIN "table" t ON t.id = v.table_id WHERE t.uuid = ? AND v.version <'
-                " (SELECT max(version) FROM table_version WHERE table_id = t.id))",
-                (uuid,),
-            )
+    def forget_versions(self, table: TableRef) -> None:
+        """Drop the note of all versions of a table but the latest; raises QueryError where there is no such table."""
+        self._run(
+            "DELETE FROM table_version WHERE table_id = ?1 AND id !="
+            " (SELECT id FROM table_version WHERE table_id = ?1 ORDER BY creation_time DESC, id DESC LIMIT 1)",
+            self._table_id(table),
+        )
 
-    def rename_table(self, uuid: str, new: TableRef) -> None:
+    def rename_table(self, old: TableRef, new: TableRef) -> None:
         """Give a table another name, in another schema too."""
-        with self._transaction() as connection:
-            connection.execute(
-                'UPDATE "table" SET name = ?, collection_id = ? WHERE uuid = ?',
-                (new.table, self._free_name(connection, new), uuid),
-            )
+        table, collection = self._table_id(old), self.schema_id(new)
+        with _taken(f'Table "{new.table}" already exists'):
+            self._run('UPDATE "table" SET name = ?, collection_id = ? WHERE id = ?', new.table, collection, table)
 
-    def drop_tables(self, tables: dict[TableRef, str], schema: tuple[str, str] | None = None) -> None:
-        """Forget tables, and the schema (database, name) that held them; garbage collection finds their objects."""
-        with self._transaction() as connection:
-            for table, uuid in tables.items():
-                connection.execute(
-                    "INSERT INTO dropped_table (uuid, database_name, collection_name, table_name) VALUES (?, ?, ?, ?)",
-                    (uuid, table.database, table.schema, table.table),
-                )
-                connection.execute('DELETE FROM "table" WHERE uuid = ?', (uuid,))
-            if schema is not None:
-                connection.execute(f"DELETE FROM collection WHERE id = ({COLLECTION})", schema)
+    def drop_table(self, table: TableRef) -> None:
+        """Forget a table; raises QueryError where there is no such table."""
+        self._run('DELETE FROM "table" WHERE id = ?', self._table_id(table))
 
-    def dropped(self, database: str | None = None) -> list[str]:
-        """UUIDs of the dropped tables whose objects may still be there."""
-        with self._errors():
+    def drop_schema(self, database: str, name: str) -> None:
+        """Forget a schema."""
+        self._run(f"DELETE FROM collection WHERE id = ({COLLECTION})", database, name)
+
+    def dropped(self, database: str | None = None) -> list[tuple[str, str]]:
+        """UUID and status of the dropped tables whose objects may still be there. The original notes none any more."""
+        with _errors():
             rows = self._connection().execute(
-                "SELECT uuid FROM dropped_table WHERE ? IS NULL OR database_name = ?", (database, database)
+                "SELECT uuid, deletion_status FROM dropped_table WHERE ?1 IS NULL OR database_name = ?1", (database,)
             )
-            return [uuid for (uuid,) in rows.fetchall()]
+            return [(str(UUID(bytes=uuid)), status) for uuid, status in rows.fetchall()]
+
+    def set_dropped(self, uuid: str, status: str) -> None:
+        """Note what came of removing a dropped table's objects: PENDING, RETRY or FAILED."""
+        self._run("UPDATE dropped_table SET deletion_status = ? WHERE uuid = ?", status, _blob(uuid))
 
     def forget_dropped(self, uuid: str) -> None:
         """A dropped table's objects are gone."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM dropped_table WHERE uuid = ?", (uuid,))
+        self._run("DELETE FROM dropped_table WHERE uuid = ?", _blob(uuid))
 
-    def _free_name(self, connection: sqlite3.Connection, table: TableRef) -> int:
-        """The id of the schema in which this table name is free."""
-        found = connection.execute(COLLECTION, (table.database, table.schema)).fetchone()
+    def _table_id(self, table: TableRef) -> int:
+        found = self._one(TABLE_ID, table.database, table.schema, table.table)
         if found is None:
-            raise plan_error(f'Schema "{table.schema}" doesn\'t exist')
-        taken = 'SELECT 1 FROM "table" WHERE collection_id = ? AND name = ?'
-        if connection.execute(taken, (found[0], table.table)).fetchone():
-            raise plan_error(f'Table "{table.table}" already exists')
-        return found[0]
+            raise plan_error(f'Table "{table.table}" doesn\'t exist')
+        return found
 
-    def _create(self) -> None:
-        with self._transaction() as connection:
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'database'").fetchone():
-                return
-            for statement in SCHEMA:
-                connection.execute(statement)
+    def _set_up(self) -> None:
+        """Tables and rows of an earlier version move in one transaction: a node that dies meanwhile leaves the old."""
+        with _errors():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                migration.migrate(connection)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
         self.create_database(DEFAULT_DATABASE, missing_only=True)
+
+    def _table_rows(self) -> list[tuple[str, str | None, str | None, bytes | str]]:
+        with _errors():
+            try:
+                return self._connection().execute(TABLES).fetchall()
+            except sqlite3.OperationalError as error:
+                if not self.read_only or "no such table" not in str(error):
+                    raise
+                return self._connection().execute(OLD_TABLES).fetchall()
+
+    def _one(self, statement: str, *parameters: object) -> int | None:
+        with _errors():
+            row = self._connection().execute(statement, parameters).fetchone()
+        return None if row is None else row[0]
+
+    def _run(self, statement: str, *parameters: object) -> int:
+        """Run and commit one statement; returns the id of the row that it added, if it did."""
+        with _errors():
+            return self._connection().execute(statement, parameters).lastrowid or 0
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -200,21 +234,25 @@ class Catalog:
     def _connect(self) -> sqlite3.Connection:
         return journal.connect(self._settings, BUSY_TIMEOUT_S)
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._errors():
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
-    @contextmanager
-    def _errors(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise QueryError(f"Error in the catalog: {error}") from error
+@contextmanager
+def _errors() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.Error as error:
+        raise QueryError(f"Error in the catalog: {error}") from error
+
+
+@contextmanager
+def _taken(message: str) -> Generator[None]:
+    """Say it with this message where a name is taken."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise plan_error(message) from error
+
+
+def _blob(uuid: str) -> bytes:
+    return UUID(uuid).bytes

@@ -12,9 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from . import cors
 from .access import OFF, Principal
+from .client import Client, ClientGone
 from .config import Http
+from .connections import break_off
 from .errors import ApiError
 from .logs import LOG
+from .plans import EnginePanic
 from .requested import Action, Route, query_in_body, query_to_read, routes
 from .upload import check_upload, receive_upload
 from .version import BANNER, VERSION
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VARY = "Authorization, Content-Type, Origin, X-Seafowl-Query"
-WORKERS = 8
+WORKERS = 16
 PIECE_BYTES = 1024 * 1024
 
 
@@ -45,7 +48,12 @@ class App:
             return
         started = time.monotonic()
         request = Request(scope, receive)
-        response = await self._respond(request)
+        try:
+            response = await self._respond(request)
+        except EnginePanic:
+            LOG.error("Panicked, as the original does on this query; its connection breaks")
+            await break_off(request)
+            return
         _log(request, response, time.monotonic() - started)
         await response(scope, receive, send)
 
@@ -75,8 +83,10 @@ class App:
                     return await self._upload(request, route)
         except ApiError as error:
             return _text(error.status, error.body)
-        except ClientDisconnect:
+        except (ClientDisconnect, ClientGone):
             return _text(400, "")
+        except EnginePanic:
+            raise
         except Exception:
             LOG.exception("Unexpected error")
             return _text(500, "Internal error of the stand-in: see its log")
@@ -89,7 +99,9 @@ class App:
             raise ApiError(400, 'No query found in the request: send {"query": "…"} as application/json')
         may_read, may_write = self._access.may_read(principal), self._access.may_write(principal)
         started = time.monotonic()
-        answer = await self._run(lambda service: service.execute(route.database, query, may_read, may_write))
+        answer = await self._run_for(
+            request, lambda service, client: service.execute(client, route.database, query, may_read, may_write)
+        )
         return await self._result(answer, started)
 
     async def _read(self, request: Request, route: Route) -> Response:
@@ -103,7 +115,7 @@ class App:
         query = query_to_read(route.rest[0], encoded or request.headers.get("x-seafowl-query"))
         kept = request.headers.get("if-none-match")
         started = time.monotonic()
-        answer = await self._run(lambda service: service.read(route.database, query, kept))
+        answer = await self._run_for(request, lambda service, client: service.read(client, route.database, query, kept))
         if answer is None:
             response = Response(status_code=304)
         else:
@@ -121,11 +133,26 @@ class App:
             raise ApiError(403, "WRITE_FORBIDDEN")
         schema, table = route.rest
         async with await receive_upload(request, limit) as upload:
-            message = await self._run(lambda service: service.upload(route.database, schema, table, upload))
+            message = await self._run_for(
+                request, lambda service, client: service.upload(client, route.database, schema, table, upload)
+            )
         return _text(200, message)
 
     def _principal(self, request: Request) -> Principal:
         return self._access.principal(request.headers.get("authorization"))
+
+    async def _run_for(self, request: Request, job: "Callable[[Service, Client], T]") -> T:
+        """Run a job whose request has arrived; one whose client leaves ends at its next step, with ClientGone."""
+        client = Client()
+        running = asyncio.ensure_future(self._run(lambda service: job(service, client)))
+        leaving = asyncio.ensure_future(request.receive())
+        try:
+            await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                client.leave()
+            return await running
+        finally:
+            leaving.cancel()
 
     async def _run(self, job: "Callable[[Service], T]") -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: job(self._service.result()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from .catalog import Catalog
+from .client import Client
 from .config import Settings, load
 from .errors import Fatal
 from .logs import LOG, set_up
@@ -46,7 +47,7 @@ def _run(config_path: Path, one_off: str | None) -> int:
     if one_off is not None:
         from .service import Service
 
-        answer = Service(catalog, store).execute("default", one_off, may_read=True, may_write=True)
+        answer = Service(catalog, store).execute(Client(), "default", one_off, may_read=True, may_write=True)
         for chunk in answer.chunks:
             sys.stdout.write(chunk.decode())
         return 0

@@ -9,6 +9,7 @@ import uvicorn
 
 from .catalog import Catalog
 from .config import Settings
+from .connections import Connection
 from .errors import Fatal
 from .http_app import App
 from .logs import LOG
@@ -16,6 +17,7 @@ from .store import ObjectStore
 from .version import VERSION
 
 DRAIN_S = 5
+KEEP_ALIVE_S = 24 * 60 * 60
 # Queries come in headers and paths: as much as the original takes.
 MAX_HEAD_BYTES = 400_000
 
@@ -51,6 +53,11 @@ def serve(settings: Settings, catalog: Catalog, store: ObjectStore) -> int:
         server_header=False,
         headers=[("Server", f"seafowl-standin/{VERSION}")],
         timeout_graceful_shutdown=DRAIN_S,
+        # The original never closes an idle connection: a day stands for that.
+        timeout_keep_alive=KEEP_ALIVE_S,
+        http=Connection,
+        # Nobody's headers say who the client is, as with the original.
+        proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
     LOG.info("Starting the HTTP frontend on %s:%d", http.bind_host, http.bind_port)

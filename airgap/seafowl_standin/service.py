@@ -7,14 +7,18 @@ from arro3.core import RecordBatchReader
 
 from . import arrow_json
 from .catalog import Catalog, TableRef
+from .client import Client
 from .engine import Engine
 from .errors import ApiError, engine_error, not_implemented
-from .statements import ANSWERING, CACHEABLE, LOCAL, READING, Statement, parse
+from .requested import etag as etag_of
+from .statements import ANSWERING, CACHEABLE, LOCAL, READING, Statement, Verb, parse
 from .store import ObjectStore
 from .upload import Upload
 from .uploads import store_upload
 from .writes import Writer
 
+# What is asked with SHOW and DESCRIBE is in no table.
+NO_TABLES = etag_of([])
 ONE_READ_LAST = "Only one read statement is allowed and it must be at the end of a multi-statement query"
 
 
@@ -28,15 +32,15 @@ class Answer:
 
 
 class Service:
-    """Runs in worker threads; every method raises ApiError."""
+    """Runs in worker threads; every method raises ApiError, ClientGone between steps, and EnginePanic."""
 
     def __init__(self, catalog: Catalog, store: ObjectStore) -> None:
         self._catalog = catalog
         self._engine = Engine(catalog, store)
         self._writer = Writer(self._engine)
 
-    def execute(self, database: str, query: str, may_read: bool, may_write: bool) -> Answer:
-        """Run all statements of a POSTed query; the answer is the last one's result."""
+    def execute(self, client: Client, database: str, query: str, may_read: bool, may_write: bool) -> Answer:
+        """Run all statements of a POSTed query, one after the other; the answer is the last one's result."""
         statements = parse(query)
         if not statements:
             raise ApiError(400, "Empty query received")
@@ -50,34 +54,38 @@ class Service:
             raise ApiError(400, ONE_READ_LAST)
         answer = Answer()
         for statement in statements:
+            client.check()
+            session = self._engine.session(database, client)
             if statement.verb in ANSWERING:
-                answer = _answer(self._engine.session(database).query(statement.text))
+                answer = _answer(session.query(statement.text))
                 if statement.verb not in READING:
                     answer.content_type = None
             else:
-                self._writer.run(statement, database)
+                self._writer.run(statement, session)
                 answer = Answer()
         return answer
 
-    def read(self, database: str, query: str, if_none_match: str | None) -> Answer | None:
+    def read(self, client: Client, database: str, query: str, if_none_match: str | None) -> Answer | None:
         """Run the one reading statement of a GET; None where the client's ETag is still right (only planned)."""
         statement = _only(parse(query))
         if statement.verb not in CACHEABLE:
             raise ApiError(405, "NOT_READ_ONLY_QUERY")
-        session = self._engine.session(database)
+        client.check()
+        session = self._engine.session(database, client)
         rows = session.query(statement.text)
-        etag = session.etag()
+        etag = session.etag(statement.text) if statement.verb in (Verb.QUERY, Verb.EXPLAIN) else NO_TABLES
         if if_none_match == etag:
             return None
         answer = _answer(rows)
         answer.etag = etag
         return answer
 
-    def upload(self, database: str, schema: str, table: str, upload: Upload) -> str:
+    def upload(self, client: Client, database: str, schema: str, table: str, upload: Upload) -> str:
         """Append an uploaded file to a table, which is made where it is missing."""
         if self._catalog.read_only:
             raise ApiError(403, "WRITE_FORBIDDEN")
-        return store_upload(self._engine, TableRef(database, schema, table), upload)
+        client.check()
+        return store_upload(self._engine, client, TableRef(database, schema, table), upload)
 
 
 def _answer(rows: RecordBatchReader) -> Answer:

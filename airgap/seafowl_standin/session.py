@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from .catalog import DEFAULT_SCHEMA, TableRef, Tree
 from .errors import engine_error, plan_error
+from .plans import Node, check_supported, parse_plan, scanned
 from .requested import etag
-from .statements import MAX_PARTS, STAGING_SCHEMA, Name
+from .statements import MAX_PARTS, QUERY_STARTS, STAGING_SCHEMA, Name
+from .time_travel import parse_time, versioned_names
 from .tokens import Kind, Token, tokenize
 
 if TYPE_CHECKING:
     from arro3.core import RecordBatchReader
+    from deltalake import DeltaTable
 
+    from .client import Client
     from .external import StagingArea
     from .store import ObjectStore
 
@@ -26,23 +30,30 @@ OPTIONS = {
     "datafusion.catalog.has_header": "false",
 }
 INFORMATION_SCHEMA = "information_schema"
+# A schema that no statement names by accident, for tables that the stand-in makes for itself.
+SCRATCH_SCHEMA = "stand-in"
 
 
 class Session:
     """Views the catalog as it was when the session was made. Methods raise ApiError."""
 
-    def __init__(self, database: str, tree: Tree, store: "ObjectStore", staging: "StagingArea") -> None:
+    def __init__(
+        self, database: str, tree: Tree, store: "ObjectStore", staging: "StagingArea", client: "Client"
+    ) -> None:
         from deltalake import QueryBuilder
 
         self.database = database
         self.tree = tree
+        self.client = client
         self._store = store
         self._staging = staging
         self._builder = QueryBuilder(OPTIONS | {"datafusion.catalog.default_catalog": database})
         self._schemas = {(database, DEFAULT_SCHEMA)}
         self._databases = {database}
-        self._versions: dict[str, int] = {}
-        self._named: set[str] = set()
+        self._opened: dict[str, DeltaTable] = {}
+        # UUID and version of the tables of the original's ETag, by their names in a query as plans print them.
+        self._named: dict[str, tuple[str, int]] = {}
+        self._added: set[TableRef] = set()
         self._externals: set[TableRef] = set()
 
     def resolve(self, name: Name) -> TableRef:
@@ -61,8 +72,15 @@ class Session:
         return uuid
 
     def query(self, sql: str) -> "RecordBatchReader":
-        """Plan a statement that reads and start it; batches are computed as they are taken."""
-        self._add_tables(tokenize(sql))
+        """Plan a statement that reads and start it; batches are computed as they are taken.
+
+        Raises EnginePanic where the original's engine breaks down.
+        """
+        sql = self._at_their_times(sql)
+        tokens = tokenize(sql)
+        self._add_tables(tokens)
+        if any(token.is_word("EXISTS") or token.is_word("HAVING") for token in tokens):
+            check_supported(self._plan(sql), set(self._named))
         return self.run(sql)
 
     def run(self, sql: str) -> "RecordBatchReader":
@@ -72,25 +90,41 @@ class Session:
         except Exception as error:
             raise engine_error(error) from error
 
-    def etag(self) -> str:
-        """The ETag of the tables that were named so far.
+    def etag(self, sql: str) -> str:
+        """The ETag of a query whose tables were added before.
 
-        As the original's, it knows nothing else that a query reads: not what information_schema says.
+        It is made of the tables that the query scans outside of expressions and of nothing else, as the original's:
+        not of tables in nested queries (`plans`), of external ones, of what information_schema says.
         """
-        return etag((uuid, version) for uuid, version in self._versions.items() if uuid in self._named)
+        plan = self._plan(self._at_their_times(sql))
+        return etag(self._named[name] for name in scanned(plan) if name in self._named)
+
+    def put(self, name: str, delta: "DeltaTable") -> str:
+        """Put an open table into the session, under a name that no statement means; returns that, quoted."""
+        place = self.make_place(TableRef(self.database, SCRATCH_SCHEMA, name))
+        self._builder.register(place, delta)
+        return place
+
+    def opened(self, table: TableRef) -> "DeltaTable":
+        """The table as it was when this statement first read its log."""
+        uuid = self.known(table)
+        if uuid not in self._opened:
+            try:
+                self._opened[uuid] = self._store.open(uuid)
+            except Exception as error:
+                raise engine_error(error) from error
+        return self._opened[uuid]
 
     def add(self, table: TableRef) -> str:
         """Put a table into the session; returns its quoted full name."""
-        uuid = self.known(table)
         name = self.make_place(table)
-        if uuid in self._versions:
-            return name
-        try:
-            with self._store.opened(uuid) as delta:
+        if table not in self._added:
+            delta = self.opened(table)
+            try:
                 self._builder.register(name, delta)
-                self._versions[uuid] = delta.version()
-        except Exception as error:
-            raise engine_error(error) from error
+            except Exception as error:
+                raise engine_error(error) from error
+            self._added.add(table)
         return name
 
     def make_place(self, table: TableRef) -> str:
@@ -108,12 +142,42 @@ class Session:
         """Add every table that some name in the statement could mean; one too many does no harm."""
         if any(token.identifier == INFORMATION_SCHEMA or token.is_word("SHOW") for token in tokens):
             self._add_all()
-        for table in {self._resolve(parts) for parts in dotted_names(tokens)}:
+        for parts in set(dotted_names(tokens)):
+            table = self._resolve(parts)
             if table.schema == STAGING_SCHEMA:
                 self._add_external(table)
             elif (uuid := self.uuid(table)) is not None:
                 self.add(table)
-                self._named.add(uuid)
+                self._named[".".join(parts)] = (uuid, self.opened(table).version())
+
+    def optimised(self, sql: str) -> str:
+        """The text of the plan of a query on what is in the session, after all optimisations."""
+        return str(self.run(f"EXPLAIN {sql}").read_all().column(1)[0].as_py())
+
+    def _plan(self, sql: str) -> Node:
+        """The plan of a query, or of one that is explained, before any optimisation: EXPLAIN VERBOSE's first row."""
+        tokens = tokenize(sql)
+        if tokens[0].is_word("EXPLAIN"):
+            sql = sql[next(token.start for token in tokens if token.text.upper() in QUERY_STARTS) :]
+        rows = self.run(f"EXPLAIN VERBOSE {sql}").read_all()
+        return parse_plan(str(rows.column(1)[0].as_py()))
+
+    def _at_their_times(self, sql: str) -> str:
+        """Put the tables at a time that the query names into the session; returns the query with names for them."""
+        for found in reversed(list(versioned_names(tokenize(sql), MAX_PARTS))):
+            table = self._resolve(found.parts)
+            uuid = self.uuid(table)
+            if uuid is None:
+                continue
+            versioned = TableRef(table.database, table.schema, f"{table.table}:{found.time.lower()}")
+            name = self.make_place(versioned)
+            if versioned not in self._added:
+                delta = self._store.open(uuid, parse_time(found.time))
+                self._builder.register(name, delta)
+                self._added.add(versioned)
+                self._named[str(versioned)] = (uuid, delta.version())
+            sql = f"{sql[: found.start]}{name}{sql[found.end :]}"
+        return sql
 
     def _add_external(self, table: TableRef) -> None:
         if table not in self._externals and (external := self._staging.get(table)) is not None:

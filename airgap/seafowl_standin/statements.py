@@ -5,6 +5,7 @@ SELECTs and everything inside expressions stay text: datafusion parses those.
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from .errors import QueryError, not_implemented
 from .tokens import Kind, Token, tokenize
@@ -116,6 +117,14 @@ def parse(sql: str) -> list[Statement]:
             statements.append(_Parser(text, moved).statement())
             group = []
     return statements
+
+
+def has_subquery(expression: str) -> bool:
+    """Whether an expression holds a query in brackets."""
+    tokens = tokenize(expression)
+    return any(
+        before.is_mark("(") and (token.is_word("SELECT") or token.is_word("WITH")) for before, token in pairwise(tokens)
+    )
 
 
 class _Parser:

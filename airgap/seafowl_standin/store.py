@@ -1,24 +1,23 @@
-"""The object store: where a table's files lie, how deltalake reaches them, and how they are removed."""
+"""The object store: where a table's files lie, how deltalake reaches them, and how they are put and removed."""
 
-import shutil
 import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from .config import LocalStore, MemoryStore, S3Store
 from .config import ObjectStore as StoreSettings
 from .errors import Fatal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from deltalake import DeltaTable
+    from obstore.store import LocalStore as Folder
     from obstore.store import S3Store as Bucket
 
 DEFAULT_REGION = "us-east-1"
-MAX_IDLE = 32
+LAST_CHECKPOINT = "_last_checkpoint"
 
 
 class ObjectStore:
@@ -28,7 +27,6 @@ class ObjectStore:
         """Raises Fatal where a local directory is missing."""
         self._s3: S3Store | None = None
         self.options: dict[str, str] = {}
-        self._idle = Idle()
         match settings:
             case S3Store():
                 self._s3 = settings
@@ -43,70 +41,73 @@ class ObjectStore:
                 self._scratch = tempfile.TemporaryDirectory(prefix="seafowl-memory-")
                 self._root = self._scratch.name
 
+    @property
+    def overwrites(self) -> bool:
+        """Whether a commit takes the place of another of its version: in S3 (see object_store/wrapped.rs)."""
+        return self._s3 is not None
+
     def uri(self, uuid: str) -> str:
         """The table's address."""
         return f"{self._root}/{uuid}"
 
-    @contextmanager
-    def opened(self, uuid: str) -> "Generator[DeltaTable]":
-        """The table as it is now, for this thread alone.
-
-        What is newer in its log is read each time. The rest, and the connection, are kept from the last time:
-        making them anew costs five times as much.
-        """
+    def open(self, uuid: str, at: "datetime | None" = None) -> "DeltaTable":
+        """The table as it is now, or as it was at a time. Its whole log is read each time; nothing is kept."""
         from deltalake import DeltaTable
 
-        table = self._idle.take(uuid)
-        if table is None:
-            table = DeltaTable(self.uri(uuid), storage_options=self.options)
-        else:
-            table.update_incremental()
-        yield table
-        self._idle.put(uuid, table)
+        if self.has_checkpoint(uuid):
+            # deltalake asks for what follows the checkpoint, the original for all of the log.
+            self.list(uuid, "_delta_log")
+        table = DeltaTable(self.uri(uuid), storage_options=self.options)
+        if at is not None:
+            table.load_as_version(at)
+        return table
 
-    def remove(self, uuid: str) -> None:
-        """Remove all objects of a table; none there is fine."""
-        self._idle.forget(uuid)
-        if self._s3 is None:
-            path = Path(self.uri(uuid))
-            if path.is_dir():
-                shutil.rmtree(path)
-            return
+    def has_checkpoint(self, uuid: str) -> bool:
+        """Whether somebody has written a checkpoint of the table's log."""
         import obstore
 
-        store = _bucket(self._s3)
-        prefix = "/".join(_parts(self._s3.prefix, uuid))
-        for entries in obstore.list(store, prefix):
-            obstore.delete(store, [entry["path"] for entry in entries])
+        try:
+            obstore.head(self._store, self._path(uuid, "_delta_log", LAST_CHECKPOINT))
+        except FileNotFoundError:
+            return False
+        return True
 
+    def put(self, uuid: str, name: str, content: bytes | IO[bytes]) -> None:
+        """Write an object of a table, over the one that is there."""
+        import obstore
 
-class Idle:
-    """Open tables that no thread uses, the latest used last."""
+        obstore.put(self._store, self._path(uuid, name), content)
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tables: OrderedDict[int, tuple[str, DeltaTable]] = OrderedDict()
+    def rename(self, uuid: str, old: str, new: str) -> None:
+        """Move an object of a table: in S3 over whatever is there, else raises AlreadyExistsError of obstore."""
+        import obstore
 
-    def take(self, uuid: str) -> "DeltaTable | None":
-        """An idle table of this UUID, which is idle no more."""
-        with self._lock:
-            for key in reversed(self._tables):
-                if self._tables[key][0] == uuid:
-                    return self._tables.pop(key)[1]
-        return None
+        obstore.rename(self._store, self._path(uuid, old), self._path(uuid, new), overwrite=self.overwrites)
 
-    def put(self, uuid: str, table: "DeltaTable") -> None:
-        """Keep a table for later."""
-        with self._lock:
-            self._tables[id(table)] = (uuid, table)
-            if len(self._tables) > MAX_IDLE:
-                self._tables.popitem(last=False)
+    def list(self, uuid: str, folder: str = "") -> list[str]:
+        """The names of all objects of a table, or of those in one of its folders."""
+        import obstore
 
-    def forget(self, uuid: str) -> None:
-        """Drop all tables of this UUID."""
-        with self._lock:
-            for key in [key for key, (owner, _) in self._tables.items() if owner == uuid]:
-                del self._tables[key]
+        prefix = f"{self._path(uuid)}/"
+        listed = obstore.list(self._store, f"{prefix}{folder}")
+        return [entry["path"].removeprefix(prefix) for entries in listed for entry in entries]
+
+    def remove(self, uuid: str, names: "list[str] | None" = None) -> None:
+        """Remove objects of a table, by default all of them; none there is fine."""
+        import obstore
+
+        paths = [self._path(uuid, name) for name in (self.list(uuid) if names is None else names)]
+        if paths:
+            obstore.delete(self._store, paths)
+
+    def _path(self, *parts: str) -> str:
+        return "/".join(_parts(None if self._s3 is None else self._s3.prefix, *parts))
+
+    @cached_property
+    def _store(self) -> "Bucket | Folder":
+        from obstore.store import LocalStore as Folder
+
+        return Folder(self._root) if self._s3 is None else _bucket(self._s3)
 
 
 def _parts(*parts: str | None) -> list[str]:

@@ -8,31 +8,39 @@ from typing import Any
 from arro3.core import Schema
 
 from .arrow_types import fields, parse_schema, sql_type
-from .catalog import TableRef
+from .catalog import DEFAULT_SCHEMA, TableRef
+from .client import Client, ClientGone
 from .engine import Engine
 from .errors import ApiError, engine_error
-from .session import Session, quote
-from .tables import SCRATCH_SCHEMA
+from .session import SCRATCH_SCHEMA, Session, quote
 from .upload import Upload
 
 
-def store_upload(engine: Engine, table: TableRef, upload: Upload) -> str:
-    """Append the file; returns the original's sentence about it. Raises ApiError."""
+def store_upload(engine: Engine, client: Client, table: TableRef, upload: Upload) -> str:
+    """Append the file; returns the original's sentence about it. Raises ApiError, and ClientGone between its steps.
+
+    The original looks for the table by its bare name, in lower case and in the schema `public`, whatever schema the
+    upload names: a second upload into a table of another schema finds its name taken.
+    """
     given = _schema(upload)
-    session = engine.session(table.database)
-    exists = session.uuid(table) is not None
-    if not exists and table.schema not in session.tree.get(table.database, {}):
+    session = engine.session(table.database, client)
+    if table.schema not in session.tree.get(table.database, {}):
         engine.catalog.create_schema(table.database, table.schema)
+        session = engine.session(table.database, client)
+        twin = None
+    else:
+        twin = TableRef(table.database, DEFAULT_SCHEMA, table.table.lower())
+    exists = twin is not None and session.uuid(twin) is not None
     with tempfile.NamedTemporaryFile(prefix="seafowl-upload-", suffix=f".{upload.format}") as copy:
         shutil.copyfileobj(upload.file, copy)
         copy.flush()
         try:
-            if exists:
-                given = session.run(f"SELECT * FROM {session.add(table)}").schema
+            if twin is not None and exists:
+                given = session.run(f"SELECT * FROM {session.add(twin)}").schema
             rows = f"SELECT * FROM {_attach(session, copy.name, upload, given)}"
             store = engine.tables.insert if exists else engine.tables.create_from
             version = store(session, table, rows)
-        except ApiError:
+        except (ApiError, ClientGone):
             raise
         except Exception as error:
             raise engine_error(error) from error

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from .catalog import TableRef
+from .client import ClientGone
 from .engine import Engine
 from .errors import ApiError, QueryError, engine_error, plan_error
 from .garbage import collect
-from .session import Session
+from .plans import EnginePanic
+from .session import SCRATCH_SCHEMA, Session
 from .statements import STAGING_SCHEMA, Statement, Verb
-from .tables import SCRATCH_SCHEMA
 from .updates import split_update
 
 
@@ -20,8 +21,8 @@ class Writer:
         self._catalog = engine.catalog
         self._tables = engine.tables
 
-    def run(self, statement: Statement, database: str) -> None:
-        """Run one writing statement; raises ApiError."""
+    def run(self, statement: Statement, session: Session) -> None:
+        """Run one writing statement; raises ApiError, ClientGone between its steps, and EnginePanic."""
         actions: dict[Verb, Callable[[Statement, Session], object]] = {
             Verb.CREATE_DATABASE: self._create_database,
             Verb.CREATE_SCHEMA: self._create_schema,
@@ -31,7 +32,8 @@ class Writer:
             Verb.INSERT: self._insert,
             Verb.UPDATE: self._update,
             Verb.DELETE: self._delete,
-            Verb.TRUNCATE: self._delete,
+            # The original's parser smuggles VACUUM through its word for TRUNCATE, and so takes that for VACUUM.
+            Verb.TRUNCATE: self._vacuum_table,
             Verb.DROP_TABLE: self._drop_table,
             Verb.DROP_SCHEMA: self._drop_schema,
             Verb.RENAME_TABLE: self._rename_table,
@@ -39,8 +41,8 @@ class Writer:
             Verb.VACUUM_DATABASE: self._vacuum_database,
         }
         try:
-            actions[statement.verb](statement, self._engine.session(database))
-        except ApiError:
+            actions[statement.verb](statement, session)
+        except (ApiError, ClientGone, EnginePanic):
             raise
         except Exception as error:
             raise engine_error(error) from error
@@ -69,29 +71,21 @@ class Writer:
         self._tables.insert(session, session.resolve(statement.target), statement.body)
 
     def _update(self, statement: Statement, session: Session) -> None:
-        assignments, predicate = split_update(statement.body)
-        uuid = session.known(session.resolve(statement.target))
-        self._tables.change(uuid, lambda delta: delta.update(updates=assignments, predicate=predicate))
+        assignments, condition = split_update(statement.body)
+        self._tables.update(session, session.resolve(statement.target), assignments, condition)
 
     def _delete(self, statement: Statement, session: Session) -> None:
-        """DELETE FROM and, without a condition, TRUNCATE."""
-        predicate = statement.body or None
-        uuid = session.known(session.resolve(statement.target))
-        self._tables.change(uuid, lambda delta: delta.delete(predicate))
+        self._tables.delete(session, session.resolve(statement.target), statement.body or None)
 
     def _drop_table(self, statement: Statement, session: Session) -> None:
+        """With IF EXISTS an external table stays: the original looks for a table of its own."""
         table = session.resolve(statement.target)
-        if table.schema == STAGING_SCHEMA:
-            if not self._engine.staging.drop(table) and not statement.if_exists:
-                raise plan_error(f"table '{table}' not found")
+        if statement.if_exists and session.uuid(table) is None:
             return
-        uuid = session.uuid(table)
-        if uuid is None:
-            if statement.if_exists:
-                return
-            raise QueryError(f"Execution error: Table '{statement.target}' doesn't exist.")
-        self._catalog.drop_tables({table: uuid})
-        collect(self._catalog, self._engine.store, table.database)
+        if table.schema == STAGING_SCHEMA:
+            self._engine.staging.drop(table)
+            return
+        self._tables.drop(session, table, objects_may_stay=True)
 
     def _drop_schema(self, statement: Statement, session: Session) -> None:
         *database, schema = statement.target.parts
@@ -102,27 +96,22 @@ class Writer:
             if statement.if_exists:
                 return
             raise QueryError(f"Execution error: Schema {schema} does not exist")
-        refs = {TableRef(session.database, schema, name): uuid for name, uuid in tables.items()}
-        self._catalog.drop_tables(refs, (session.database, schema))
-        collect(self._catalog, self._engine.store, session.database)
+        for name in tables:
+            self._tables.drop(session, TableRef(session.database, schema, name), objects_may_stay=False)
+        self._catalog.drop_schema(session.database, schema)
 
     def _rename_table(self, statement: Statement, session: Session) -> None:
         old, new = session.resolve(statement.target), session.resolve(statement.renamed)
-        uuid = session.uuid(old)
-        if uuid is None:
+        if session.uuid(old) is None:
             raise plan_error(f'Source table "{statement.target}" doesn\'t exist')
         if session.uuid(new) is not None:
             raise plan_error(f'Target table "{statement.renamed}" already exists')
         if new.database != session.database:
             raise plan_error("Changing the table's database is not supported!")
-        self._catalog.rename_table(uuid, new)
+        self._catalog.rename_table(old, new)
 
     def _vacuum_table(self, statement: Statement, session: Session) -> None:
-        uuid = session.known(session.resolve(statement.target))
-        self._tables.change(
-            uuid, lambda delta: delta.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-        )
-        self._catalog.forget_versions(uuid)
+        self._tables.vacuum(session, session.resolve(statement.target))
 
     def _vacuum_database(self, statement: Statement, _: Session) -> None:
         collect(self._catalog, self._engine.store, statement.target.parts[-1])

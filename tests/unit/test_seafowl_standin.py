@@ -6,23 +6,30 @@ What this does not prove: that queries run (tests/e2e/test_seafowl_standin.py do
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from airgap.seafowl_standin import config
 from airgap.seafowl_standin.access import AccessPolicy, Principal
 from airgap.seafowl_standin.catalog import Catalog, TableRef
+from airgap.seafowl_standin.client import Client, ClientGone
 from airgap.seafowl_standin.config import LocalStore, S3Store, Settings
 from airgap.seafowl_standin.errors import ApiError, Fatal, QueryError, engine_error
+from airgap.seafowl_standin.plans import EnginePanic, Node, check_supported, parse_plan, scanned
 from airgap.seafowl_standin.requested import Action, Route, etag, query_in_body, query_to_read, routes
 from airgap.seafowl_standin.session import dotted_names
-from airgap.seafowl_standin.statements import LOCAL, READING, Verb, parse
+from airgap.seafowl_standin.statements import LOCAL, READING, Verb, has_subquery, parse
+from airgap.seafowl_standin.time_travel import Versioned, parse_time, versioned_names
 from airgap.seafowl_standin.tokens import tokenize
 from airgap.seafowl_standin.updates import split_update
 
+FIRST, SECOND, THIRD = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2, 3))
+COLUMNS = [("n", '{"name":"n","data_type":"Int64"}'), ("s", '{"name":"s","data_type":"Utf8"}')]
 HASH = sha256(b"open sesame").hexdigest()
 READ_HASH = sha256(b"just looking").hexdigest()
 
@@ -403,6 +410,121 @@ class TestRequests:
         assert (error.status, error.body) == (400, "no such thing")
 
 
+class TestPlans:
+    """Plans as DataFusion prints them. What this does not prove: that it prints them so; tests in containers do."""
+
+    @staticmethod
+    def _plan(*lines: str) -> Node:
+        return parse_plan("\n".join(lines))
+
+    def test_tables_in_subqueries_of_expressions_are_not_found(self) -> None:
+        plan = self._plan(
+            "Projection: t.n, (<subquery>)",
+            "  Subquery:",
+            "    Aggregate: groupBy=[[]], aggr=[[max(u.n)]]",
+            "      TableScan: u",
+            "  Filter: t.n IN (<subquery>)",
+            "    Subquery:",
+            "      TableScan: v",
+            "    TableScan: t",
+        )
+        assert list(scanned(plan)) == ["t"]
+
+    def test_tables_that_rows_come_from_are_found(self) -> None:
+        plan = self._plan(
+            "Union",
+            "  SubqueryAlias: c",
+            "    TableScan: public.t",
+            "  Inner Join:",
+            "    TableScan: u",
+            "    SubqueryAlias: x",
+            "      Subquery:",
+            "        TableScan: v",
+        )
+        assert list(scanned(plan)) == ["public.t", "u", "v"], "LATERAL is a source of rows, not an expression"
+
+    def test_exists_over_a_delta_table_panics(self) -> None:
+        lines = ("Filter: t.n > 1 AND NOT EXISTS (<subquery>)", "  Subquery:", "    TableScan: u", "  TableScan: t")
+        with pytest.raises(EnginePanic):
+            check_supported(self._plan(*lines), {"u"})
+        check_supported(self._plan(*lines), {"other"})
+
+    def test_having_with_a_scalar_subquery_is_refused(self) -> None:
+        def having(condition: str) -> Node:
+            return self._plan(
+                f"Filter: {condition}", "  Subquery:", "    TableScan: u", "  Aggregate: x", "    TableScan: t"
+            )
+
+        with pytest.raises(QueryError, match="HAVING"):
+            check_supported(having("count(*) < (<subquery>)"), {"t"})
+        check_supported(having("t.n IN (<subquery>)"), {"t"})
+        check_supported(having("count(*) < Int64(5)"), {"t"})
+
+
+class TestTimeTravel:
+    def test_a_name_with_a_string_in_brackets_is_found(self) -> None:
+        sql = "SELECT f(1), upper('x') FROM \"S\".t('2026-01-02 03:04:05') AS u"
+        found = list(versioned_names(tokenize(sql), 3))
+        assert found[0].parts == ("upper",), "a function looks the same: no table has its name"
+        assert found[1] == Versioned(("S", "t"), "2026-01-02 03:04:05", 29, len(sql) - 5)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "2026-01-02T03:04:05Z",
+            "2026-01-02T05:04:05+02:00",
+            "Fri, 02 Jan 2026 03:04:05 GMT",
+            "2026-01-02 03:04:05 +0000",
+            "2026-01-02 03:04:05",
+        ],
+    )
+    def test_times_are_read_in_the_originals_forms(self, text: str) -> None:
+        assert parse_time(text) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    @pytest.mark.parametrize("text", ["", "now", "2026", "2026-01-02", "2026-01-02T03:04:05"])
+    def test_other_times_are_refused(self, text: str) -> None:
+        with pytest.raises(QueryError, match="Failed to parse version"):
+            parse_time(text)
+
+
+def test_nothing_more_is_done_for_a_client_that_has_left() -> None:
+    client = Client()
+    client.check()
+    client.leave()
+    with pytest.raises(ClientGone):
+        client.check()
+
+
+def test_a_query_in_brackets_is_found_in_an_expression() -> None:
+    assert has_subquery("n IN (SELECT 1)")
+    assert has_subquery("n = ( /* x */ WITH c AS (VALUES (1)) SELECT * FROM c)")
+    assert not has_subquery("n IN (1, 2) AND s = '(SELECT 1)'")
+
+
+# What version 0.1.1 made.
+OLD_CATALOG = f"""
+    CREATE TABLE database (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE collection (id INTEGER PRIMARY KEY, name TEXT NOT NULL,
+        database_id INTEGER NOT NULL REFERENCES database (id), UNIQUE (database_id, name));
+    CREATE TABLE "table" (id INTEGER PRIMARY KEY, name TEXT NOT NULL, uuid TEXT NOT NULL UNIQUE,
+        collection_id INTEGER NOT NULL REFERENCES collection (id), UNIQUE (collection_id, name));
+    CREATE TABLE table_version (table_id INTEGER NOT NULL REFERENCES "table" (id) ON DELETE CASCADE,
+        version INTEGER NOT NULL, creation_time INTEGER NOT NULL DEFAULT (unixepoch()),
+        PRIMARY KEY (table_id, version));
+    CREATE TABLE dropped_table (uuid TEXT PRIMARY KEY, database_name TEXT NOT NULL, collection_name TEXT NOT NULL,
+        table_name TEXT NOT NULL, drop_time INTEGER NOT NULL DEFAULT (unixepoch()));
+    INSERT INTO database VALUES (1, 'default'), (2, 'other');
+    INSERT INTO collection VALUES (1, 'public', 1), (2, 'empty', 1), (3, 'public', 2);
+    INSERT INTO "table" VALUES (1, 't', '{FIRST}', 1), (2, 't', '{SECOND}', 3);
+    INSERT INTO table_version VALUES (1, 0, 100), (1, 1, 101), (2, 0, 102);
+    INSERT INTO dropped_table VALUES ('{THIRD}', 'other', 'public', 'gone', 103);
+"""
+
+
+def _tables(path: Path) -> set[str]:
+    return {name for (name,) in sqlite3.connect(path).execute("SELECT name FROM sqlite_master")}
+
+
 class TestCatalog:
     @staticmethod
     def _open(path: Path, mode: str, *, read_only: bool = False) -> Catalog:
@@ -413,16 +535,76 @@ class TestCatalog:
         reader = self._open(tmp_path / "c.sqlite", "off", read_only=True)
         assert reader.tree() == {"default": {"public": {}}}
         writer.create_schema("default", "s")
-        writer.create_table(TableRef("default", "s", "t"), "uuid-1")
-        assert reader.tree()["default"]["s"] == {"t": "uuid-1"}
-        writer.rename_table("uuid-1", TableRef("default", "public", "u"))
-        assert reader.tree()["default"] == {"s": {}, "public": {"u": "uuid-1"}}
-        writer.drop_tables({TableRef("default", "public", "u"): "uuid-1"})
+        writer.create_table(TableRef("default", "s", "t"), FIRST, COLUMNS)
+        assert reader.tree()["default"]["s"] == {"t": FIRST}
+        writer.rename_table(TableRef("default", "s", "t"), TableRef("default", "public", "u"))
+        assert reader.tree()["default"] == {"s": {}, "public": {"u": FIRST}}
+        writer.drop_table(TableRef("default", "public", "u"))
         assert reader.tree()["default"]["public"] == {}
-        assert reader.dropped() == reader.dropped("default") == ["uuid-1"]
-        assert reader.dropped("other") == []
-        writer.forget_dropped("uuid-1")
-        assert reader.dropped() == []
+        assert reader.dropped() == [], "a dropped table leaves no note"
+        writer.drop_schema("default", "s")
+        assert reader.tree()["default"] == {"public": {}}
+
+    def test_each_write_adds_a_version_with_copies_of_the_columns(self, tmp_path: Path) -> None:
+        catalog = self._open(tmp_path / "c.sqlite", "delete")
+        table = TableRef("default", "public", "t")
+        catalog.create_table(table, FIRST, COLUMNS)
+        for version in (1, 2):
+            catalog.add_version(FIRST, version)
+        file = sqlite3.connect(tmp_path / "c.sqlite")
+        assert file.execute("SELECT version FROM table_version ORDER BY id").fetchall() == [(0,), (1,), (2,)]
+        columns = "SELECT table_version_id, name, type FROM table_column ORDER BY id"
+        assert file.execute(columns).fetchall() == [(version, *column) for version in (1, 2, 3) for column in COLUMNS]
+        catalog.forget_versions(table)
+        assert file.execute("SELECT version FROM table_version").fetchall() == [(2,)]
+        assert file.execute(columns).fetchall() == [(3, *column) for column in COLUMNS], "columns go with their version"
+        with pytest.raises(QueryError, match="doesn't exist"):
+            catalog.add_version(SECOND, 1)
+
+    def test_a_reader_sees_a_table_whose_version_is_not_there_yet(self, tmp_path: Path) -> None:
+        writer = self._open(tmp_path / "c.sqlite", "delete")
+        file = sqlite3.connect(tmp_path / "c.sqlite")
+        # The first of CREATE TABLE's three commits.
+        file.execute("INSERT INTO \"table\" (collection_id, name, uuid) VALUES (1, 't', ?)", (UUID(FIRST).bytes,))
+        file.commit()
+        assert writer.tree() == {"default": {"public": {"t": FIRST}}}
+
+    def test_the_tables_are_the_originals(self, tmp_path: Path) -> None:
+        """What its migrations for SQLite end in. Not proven: that the original opens the file."""
+        self._open(tmp_path / "c.sqlite", "delete")
+        file = sqlite3.connect(tmp_path / "c.sqlite")
+        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {name: [row[1] for row in file.execute(f'PRAGMA table_info("{name}")')] for name in tables}
+        assert found == {
+            "database": ["id", "name"],
+            "collection": ["id", "database_id", "name"],
+            "table": ["id", "collection_id", "name", "uuid"],
+            "table_version": ["id", "table_id", "creation_time", "version"],
+            "table_column": ["id", "table_version_id", "name", "type"],
+            "function": [
+                *("id", "database_id", "name", "entrypoint", "language"),
+                *("input_types", "return_type", "data", "volatility"),
+            ],
+            "dropped_table": ["database_name", "collection_name", "table_name", "uuid", "deletion_status", "drop_time"],
+            "_sqlx_migrations": ["version", "description", "installed_on", "success", "checksum", "execution_time"],
+        }
+
+    @pytest.mark.parametrize("mode", ["delete", "wal"])
+    def test_a_writer_moves_the_catalog_of_an_earlier_version(self, tmp_path: Path, mode: str) -> None:
+        path = tmp_path / "c.sqlite"
+        file = sqlite3.connect(path)
+        file.executescript(f"PRAGMA journal_mode = {mode};{OLD_CATALOG}")
+        file.close()
+        moved = {"default": {"public": {"t": FIRST}, "empty": {}}, "other": {"public": {"t": SECOND}}}
+        assert self._open(path, "wal" if mode == "wal" else "off", read_only=True).tree() == moved, "a new reader waits"
+        assert "table_column" not in _tables(path), "readers never migrate"
+        writer = self._open(path, mode)
+        assert writer.tree() == moved
+        assert writer.dropped("other") == [(THIRD, "PENDING")]
+        rows = sqlite3.connect(path).execute("SELECT table_id, version, creation_time FROM table_version").fetchall()
+        assert rows == [(1, 0, 100), (1, 1, 101), (2, 0, 102)]
+        writer.add_version(FIRST, 2)
+        assert self._open(path, mode).tree() == moved, "it moves once"
 
     def test_a_reader_cannot_write(self, tmp_path: Path) -> None:
         self._open(tmp_path / "c.sqlite", "delete")
@@ -432,13 +614,15 @@ class TestCatalog:
 
     def test_names_are_taken_once(self, tmp_path: Path) -> None:
         catalog = self._open(tmp_path / "c.sqlite", "delete")
-        catalog.create_table(TableRef("default", "public", "t"), "uuid-1")
+        catalog.create_table(TableRef("default", "public", "t"), FIRST, [])
         with pytest.raises(QueryError, match='Table "t" already exists'):
-            catalog.create_table(TableRef("default", "public", "t"), "uuid-2")
+            catalog.create_table(TableRef("default", "public", "t"), SECOND, [])
         with pytest.raises(QueryError, match='Schema "public" already exists'):
             catalog.create_schema("default", "public")
         with pytest.raises(QueryError, match='Schema "none" doesn\'t exist'):
-            catalog.create_table(TableRef("default", "none", "t"), "uuid-3")
+            catalog.create_table(TableRef("default", "none", "t"), SECOND, [])
+        with pytest.raises(QueryError, match="CREATE EXTERNAL TABLE"):
+            catalog.create_schema("default", "staging")
         catalog.create_database("default", missing_only=True)
         with pytest.raises(QueryError, match="already exists"):
             catalog.create_database("default", missing_only=False)
