@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh status demo down docker test unit e2e lint format docs bench bench-serving bench-report chaos chaos-failover fuzz fuzz-stack constraints
+.PHONY: help setup up preview refresh status maintain rescue-catalog demo down docker test unit e2e lint format docs bench bench-serving bench-report chaos chaos-failover fuzz fuzz-stack constraints
 
 ENV = source ops/env.sh
 
@@ -26,6 +26,12 @@ refresh: setup ## compare the state with what runs
 
 status: setup ## the running parts as a table
 	@$(ENV); python -m ops.status
+
+rescue-catalog: setup ## give a writer whose catalog is damaged a sound one (RESCUE="--from reader-1 --to writer-0")
+	@$(ENV); python -m ops.rescue_catalog $(RESCUE)
+
+maintain: setup ## look after every table now: checkpoints, compaction, and what no kept version needs
+	@$(ENV); python -m ops.maintain
 
 demo: setup ## load a weather data set, query it through the readers
 	@$(ENV); python -m ops.demo

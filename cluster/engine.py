@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 _TIMEOUT_SECONDS = 20
 
@@ -142,6 +142,50 @@ class Engine:
                 return self._api.exec_inspect(execution["Id"])["ExitCode"], output.decode(errors="replace")
             except APIError:
                 return None
+
+    def follow(self, container_id: str, command: list[str], said: Callable[[str], None]) -> int | None:
+        """Run `command` in a running container for as long as it takes, and pass on its lines as they come.
+
+        Returns its exit code; None if the container was not running.
+        """
+        from docker.errors import APIError  # noqa: PLC0415
+
+        with self._answering():
+            try:
+                execution = self._api.exec_create(container_id, command)
+                rest = ""
+                for piece in self._api.exec_start(execution["Id"], stream=True):
+                    *lines, rest = (rest + piece.decode(errors="replace")).split("\n")
+                    for line in lines:
+                        said(line)
+                if rest:
+                    said(rest)
+                return self._api.exec_inspect(execution["Id"])["ExitCode"]
+            except APIError:
+                return None
+
+    def start(self, container_id: str) -> None:
+        """Start a container that is stopped."""
+        with self._answering():
+            self._api.start(container_id)
+
+    def files(self, container_id: str, path: str, into: IO[bytes]) -> bool:
+        """Write a file or folder of a container, running or not, to `into`, a tar archive. False where it has none."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with self._answering():
+            try:
+                chunks, _ = self._api.get_archive(container_id, path)
+            except NotFound:
+                return False
+            for chunk in chunks:
+                into.write(chunk)
+        return True
+
+    def put_files(self, container_id: str, path: str, archive: IO[bytes]) -> None:
+        """Unpack a tar archive in a folder of a container, running or not."""
+        with self._answering():
+            self._api.put_archive(container_id, path, archive)
 
     def memory(self, container_id: str) -> int:
         """Bytes that a running container uses, without the page cache that the kernel can take back."""

@@ -17,13 +17,11 @@ from config.layout import (
     CERTIFICATE_START,
     INGRESS_PORT,
     INGRESS_REDIRECT_PORT,
-    NGINX_ANSWERS,
     NGINX_CONFIG,
     NGINX_START,
 )
-from config.lease_settings import LeaseType
 from config.nginx import HEALTHY, render_nginx_conf
-from config.nginx_cache import ANSWERS_JS
+from config.nginx_cache import SCRIPTS
 from config.settings import Limits
 
 _USER = 101
@@ -37,7 +35,6 @@ class IngressArgs:
 
     settings: IngressSettings
     access: AccessSettings
-    lease: LeaseType
     image: str
     deployment: pulumi.Input[str]
     limits: Limits
@@ -57,7 +54,7 @@ class Ingress(pulumi.ComponentResource):
     """NGINX."""
 
     routes: docker.Container
-    """What carries nginx.conf and its script to NGINX. It never runs; a new nginx.conf is a new one of it."""
+    """What carries nginx.conf and its scripts to NGINX. It never runs; a new nginx.conf is a new one of it."""
 
     holder: docker.Container | None
     """What holds the certificate, where there is one."""
@@ -78,7 +75,7 @@ class Ingress(pulumi.ComponentResource):
         super().__init__("seafowl:index:Ingress", name, None, opts)
         settings = args.settings
         image = part_image(name, args.image, self)
-        conf = render_nginx_conf(settings, args.access, args.lease)
+        conf = render_nginx_conf(settings, args.access)
         config = scratch_volume(f"{name}-config", role="ingress", deployment=args.deployment, parent=self)
         self.routes = carrier(
             f"{name}-routes",
@@ -87,7 +84,7 @@ class Ingress(pulumi.ComponentResource):
             image=image.image_id,
             volume=config.name,
             folder=_folder(NGINX_CONFIG),
-            files={NGINX_ANSWERS: ANSWERS_JS, NGINX_CONFIG: conf},
+            files={**SCRIPTS, NGINX_CONFIG: conf},
             parent=self,
         )
         self.volumes = [config]
@@ -104,7 +101,7 @@ class Ingress(pulumi.ComponentResource):
             mounts[CERTIFICATE] = memory.name
             certificate_file = pulumi.Output.concat(self.certificate, "\n", key, "\n")
         self.fingerprint = certificate_file.apply(
-            lambda text: hashlib.sha256(f"{conf}{ANSWERS_JS}{text}".encode()).hexdigest()
+            lambda text: hashlib.sha256("".join([conf, *SCRIPTS.values(), text]).encode()).hexdigest()
         )
         spec = ContainerSpec(
             role="ingress",

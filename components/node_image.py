@@ -18,7 +18,11 @@ def node_image(images: ImageSettings) -> pulumi.Output[str]:
         build=docker.DockerBuildArgs(
             context=IMAGE_CONTEXT,
             dockerfile=f"{IMAGE_CONTEXT}/Dockerfile",
-            args={"SEAFOWL_IMAGE": images.seafowl, "LITEFS_IMAGE": images.litefs},
+            args={
+                "SEAFOWL_IMAGE": images.seafowl,
+                "LITEFS_IMAGE": images.litefs,
+                "PYTHON_IMAGE": images.python,
+            },
             platform="linux/amd64",
         ),
         skip_push=True,

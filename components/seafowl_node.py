@@ -12,13 +12,13 @@ from components.access_tokens import AccessTokens
 from components.container import Attachment, ContainerSpec, container
 from components.object_store import ObjectStore
 from config.layout import (
-    CANDIDATE_READER_CONFIG,
-    CANDIDATE_WRITER_CONFIG,
     LITEFS_CONFIG,
     LITEFS_PORT,
     SEAFOWL_CONFIG,
     SEAFOWL_PORT,
+    STANDBY_CONFIG,
     WRITE_PORT,
+    WRITER_CONFIG,
 )
 from config.litefs import REPLICATION_NETWORK_ENV, ConsulLease, NodeRole, litefs_command, render_litefs_yml
 from config.seafowl import (
@@ -43,7 +43,7 @@ IS_PRIMARY = f"{_INFO} : '.*\"isPrimary\": *true' >/dev/null"
 _FOLLOWS = f'{_INFO} : \'.*"hostname": *"[^"]\' >/dev/null'
 
 HEALTHY: dict[NodeRole, str] = {
-    "writer": f"{_serves(SEAFOWL_PORT)} && {IS_PRIMARY}",
+    "writer": f"{_serves(WRITE_PORT)} && {IS_PRIMARY}",
     "reader": f"{_serves(SEAFOWL_PORT)} && {_FOLLOWS}",
 }
 """Shell command that succeeds while the node serves, and is the primary or follows one."""
@@ -119,7 +119,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
         deployment=args.deployment,
         single=role == "writer",
         image=args.image if place.gate is None else pulumi.Output.all(args.image, place.gate).apply(_first),
-        entrypoint=litefs_command(place.member, candidate),
+        entrypoint=litefs_command(role, place.member, candidate),
         health=HEALTHY[role] if candidate is None else candidate_healthy(candidate.standby_reads),
         limits=limits,
         attachments=[
@@ -127,7 +127,7 @@ def node_container(name: str, args: NodeArgs, place: NodePlace, opts: pulumi.Res
             Attachment(args.replication_network, place.replication_aliases),
         ],
         uploads={
-            LITEFS_CONFIG: render_litefs_yml(role, place.member, lease),
+            LITEFS_CONFIG: render_litefs_yml(role, place.member, lease, args.settings.maintenance),
             **_seafowl_configs(role, args, candidate=candidate is not None),
         },
         envs={
@@ -156,12 +156,10 @@ def _first(values: Sequence[Any]) -> str:
 
 def _seafowl_configs(role: NodeRole, args: NodeArgs, *, candidate: bool) -> dict[str, str]:
     store = args.object_store.location
-    if not candidate:
-        return {SEAFOWL_CONFIG: render_seafowl_toml(role, args.settings, store)}
-    return {
-        CANDIDATE_WRITER_CONFIG: render_seafowl_toml("writer", args.settings, store, candidate=True),
-        CANDIDATE_READER_CONFIG: render_seafowl_toml("reader", args.settings, store, candidate=True),
-    }
+    if role == "reader":
+        return {SEAFOWL_CONFIG: render_seafowl_toml("reader", args.settings, store)}
+    standby = {STANDBY_CONFIG: render_seafowl_toml("reader", args.settings, store, standby=True)} if candidate else {}
+    return {WRITER_CONFIG: render_seafowl_toml("writer", args.settings, store), **standby}
 
 
 def _credentials(role: NodeRole, args: NodeArgs) -> dict[str, pulumi.Input[str]]:

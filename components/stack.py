@@ -67,7 +67,6 @@ def declare(config: StackConfig, image: pulumi.Input[str]) -> None:
         IngressArgs(
             settings=settings.ingress,
             access=settings.access,
-            lease=settings.lease,
             image=settings.images.nginx,
             deployment=deployment,
             limits=settings.resources.ingress,

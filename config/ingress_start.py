@@ -1,6 +1,7 @@
 """The start command of the ingress: it runs NGINX, and takes a new nginx.conf or certificate into use while it runs."""
 
-from config.layout import CERTIFICATE, INGRESS_READERS_SOCKET, NGINX_ANSWERS, NGINX_CONFIG
+from config.layout import CERTIFICATE, INGRESS_READERS_SOCKET, NGINX_CONFIG
+from config.nginx_cache import SCRIPTS
 
 _REFUSED = "/tmp/refused"  # noqa: S108 (in the container, where nobody else is)
 
@@ -16,23 +17,23 @@ ACCEPTED = f"test ! -e {_REFUSED}"
 def render_ingress_start() -> str:
     """The start script, as POSIX shell text.
 
-    The fingerprint of a configuration is the SHA-256 of nginx.conf, the script beside it and the file with certificate
+    The fingerprint of a configuration is the SHA-256 of nginx.conf, the scripts beside it and the file with certificate
     and key, one behind the other. NGINX tells the one that it runs with (`config.nginx.RUNNING`).
     """
     return f"""#!/bin/sh
-# Runs NGINX. A new {NGINX_CONFIG}, script or certificate is taken into use while it runs, if NGINX accepts it;
-# one that it refuses changes nothing.
+# Runs NGINX. A new {NGINX_CONFIG}, script beside it or certificate is taken into use while it runs, if NGINX
+# accepts it; one that it refuses changes nothing.
 set -u
 wanted={NGINX_CONFIG}
-answers={NGINX_ANSWERS}
+scripts="{" ".join(SCRIPTS)}"
 certificate={CERTIFICATE}
 running=/tmp/nginx.conf
 
-seen() {{ sha256sum "$wanted" "$answers" "$certificate" 2>/dev/null; }}
+seen() {{ sha256sum "$wanted" $scripts "$certificate" 2>/dev/null; }}
 
 take() {{ # make what is wanted now the configuration to run with
   cp "$wanted" /tmp/next.conf 2>/dev/null || return 1
-  fingerprint=$(cat /tmp/next.conf "$answers" "$certificate" 2>/dev/null | sha256sum | cut -d ' ' -f 1)
+  fingerprint=$(cat /tmp/next.conf $scripts "$certificate" 2>/dev/null | sha256sum | cut -d ' ' -f 1)
   if ! refusal=$(nginx -t -q -c /tmp/next.conf 2>&1); then
     case $refusal in *ngx_http_js_module*)
       refusal="the image lacks njs, which keeps errors out of the cache: name one that has it in images.nginx \

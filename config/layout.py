@@ -34,10 +34,10 @@ CONSUL_PORT = 8500
 CONSUL_DATA_DIR = "/data"
 
 WRITE_PORT = 8081
-"""Of a candidate, on the front network: the primary takes writes there, all others refuse the connection."""
+"""Of a writer, on the front network: the primary takes writes there, other candidates refuse the connection."""
 
 GATED_SEAFOWL_PORT = 8082
-"""Where the Seafowl behind a candidate's write port listens, on the container's own loopback address."""
+"""Where the Seafowl behind the write port listens, on the container's own loopback address."""
 
 WRITERS_ALIAS = "seafowl-writers"
 """Network name that the ingress finds the writer by, on the front network."""
@@ -57,15 +57,16 @@ LITEFS_DATA_DIR = "/var/lib/litefs"
 
 LITEFS_CONFIG = "/etc/litefs.yml"
 SEAFOWL_CONFIG = "/etc/seafowl/seafowl.toml"
-CANDIDATE_WRITER_CONFIG = "/etc/seafowl/writer.toml"
-CANDIDATE_READER_CONFIG = "/etc/seafowl/reader.toml"
-"""What a candidate's Seafowl runs with while it is the primary, and while it is not."""
+WRITER_CONFIG = "/etc/seafowl/writer.toml"
+STANDBY_CONFIG = "/etc/seafowl/reader.toml"
+"""What the Seafowl of a writer runs with while it is the primary, and while it is not."""
 
 NGINX_CONFIG = "/etc/ingress/nginx.conf"
 """On a volume that is written from outside of NGINX's container, so that it can change while NGINX runs."""
 
 NGINX_ANSWERS = "/etc/ingress/answers.js"
-"""What NGINX checks answers with before they are kept; beside nginx.conf, and changes as that does."""
+NGINX_PROOF = "/etc/ingress/proof.js"
+"""What NGINX checks answers and queries with before answers are kept; beside nginx.conf, and changes as that does."""
 
 NGINX_START = "/etc/nginx/start.sh"
 CERTIFICATE_START = "/etc/nginx/certificate.sh"

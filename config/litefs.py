@@ -9,8 +9,6 @@ import yaml
 
 from config.durations import shown
 from config.layout import (
-    CANDIDATE_READER_CONFIG,
-    CANDIDATE_WRITER_CONFIG,
     CANDIDATES_ALIAS,
     CATALOG_DIR,
     CATALOG_FILE,
@@ -19,9 +17,12 @@ from config.layout import (
     LITEFS_DATA_DIR,
     LITEFS_PORT,
     SEAFOWL_CONFIG,
+    STANDBY_CONFIG,
     WRITE_PORT,
     WRITER,
+    WRITER_CONFIG,
 )
+from config.maintenance_settings import MaintenanceSettings
 
 NodeRole = Literal["writer", "reader"]
 
@@ -52,26 +53,32 @@ class ConsulLease:
     """Whether a candidate that is not the primary serves reads."""
 
 
-def litefs_command(member: str, lease: ConsulLease | None) -> list[str]:
-    """The command that starts LiteFS in the container of `member`; `lease` for a candidate of one in Consul."""
+def litefs_command(role: NodeRole, member: str, lease: ConsulLease | None) -> list[str]:
+    """The command that starts LiteFS in the container of `member`."""
     mount = ["litefs", "mount", "-config", LITEFS_CONFIG]
-    if lease is None:
+    if role == "reader":
         return mount
     # The first candidate founds LiteFS's cluster, for it has the catalog if there is one; the others join it.
-    join = [] if member == WRITER else ["--join"]
-    return ["seafowl-supervisor", "prepare", *_shared(member, lease), *join, "--", *mount]
+    join = [] if lease is None or member == WRITER else ["--join"]
+    return ["seafowl-supervisor", "prepare", *_words(_shared(member, lease)), *join, "--", *mount]
 
 
-def _shared(member: str, lease: ConsulLease) -> list[str]:
+def _shared(member: str, lease: ConsulLease | None) -> dict[str, str]:
     """What both commands of the supervisor are told."""
-    ttl = f"{lease.ttl.total_seconds():g}"
-    known = {"consul": lease.url, "key": lease.key, "hostname": member, "ttl": ttl}
-    places = {"catalog": CATALOG_FILE, "data": LITEFS_DATA_DIR}
-    return [word for key, value in {**known, **places}.items() for word in (f"--{key}", value)]
+    own = {"hostname": member, "catalog": CATALOG_FILE, "data": LITEFS_DATA_DIR}
+    if lease is None:
+        return own
+    return {"consul": lease.url, "key": lease.key, "ttl": f"{lease.ttl.total_seconds():g}", **own}
 
 
-def render_litefs_yml(role: NodeRole, member: str, lease: ConsulLease | None = None) -> str:
-    """The litefs.yml of a node with `role`, known to the others as `member`, as YAML text.
+def _words(options: dict[str, str]) -> list[str]:
+    return [word for key, value in options.items() for word in (f"--{key}", value)]
+
+
+def render_litefs_yml(
+    role: NodeRole, member: str, lease: ConsulLease | None = None, maintenance: MaintenanceSettings | None = None
+) -> str:
+    """The litefs.yml of a node with `role`, known to the others as `member`, as YAML text. `maintenance` is a writer's.
 
     Without `lease`, all nodes name the same primary: the writer, the only candidate (a reader that left `candidate` out
     would become a second primary). The API is bound to the node's address on the replication network.
@@ -82,7 +89,7 @@ def render_litefs_yml(role: NodeRole, member: str, lease: ConsulLease | None = N
             "data": {"dir": LITEFS_DATA_DIR},
             "http": {"addr": _OWN_ADDRESS},
             "lease": _static_lease(role) if lease is None else _consul_lease(role, member, lease),
-            "exec": [{"cmd": _exec(role, member, lease)}],
+            "exec": [{"cmd": _exec(role, member, lease, maintenance or MaintenanceSettings())}],
         },
         sort_keys=False,
         width=1000,
@@ -117,21 +124,22 @@ def _consul_lease(role: NodeRole, member: str, lease: ConsulLease) -> dict[str, 
     }
 
 
-def _exec(role: NodeRole, member: str, lease: ConsulLease | None) -> str:
+def _exec(role: NodeRole, member: str, lease: ConsulLease | None, maintenance: MaintenanceSettings) -> str:
     if role == "reader":
         return _SEAFOWL_ONCE_THERE_IS_A_CATALOG
-    if lease is None:
-        return _SEAFOWL
     own = {
         "litefs": f"http://{_OWN_ADDRESS}",
-        "candidates": CANDIDATES_ALIAS,
-        "writer-config": CANDIDATE_WRITER_CONFIG,
-        "reader-config": CANDIDATE_READER_CONFIG,
+        "writer-config": WRITER_CONFIG,
         "seafowl-port": str(GATED_SEAFOWL_PORT),
         "write-port": str(WRITE_PORT),
+        "maintenance-interval": f"{maintenance.interval.total_seconds():g}",
+        "history": f"{maintenance.history.total_seconds():.0f}",
+        "versions": str(maintenance.versions),
     }
-    words = ["seafowl-supervisor", "run", *_shared(member, lease)]
-    words += [word for key, value in own.items() for word in (f"--{key}", value)]
-    words += ["--standby-reads"] if lease.standby_reads else []
+    words = ["seafowl-supervisor", "run", *_words(_shared(member, lease)), *_words(own)]
+    if lease is not None:
+        words += ["--candidates", CANDIDATES_ALIAS, "--reader-config", STANDBY_CONFIG]
+        words += ["--standby-reads"] if lease.standby_reads else []
+    words += [] if maintenance.enabled else ["--no-maintenance"]
     # What LiteFS expands itself (`${…}`) must not be quoted.
     return " ".join(word if "${" in word else shlex.quote(word) for word in words)

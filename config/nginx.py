@@ -13,7 +13,6 @@ from config import nginx_cache, nginx_clients, nginx_readers, nginx_writer
 from config.durations import shown
 from config.ingress_settings import AccessSettings, IngressSettings
 from config.layout import INGRESS_PRIVATE_PORT, INGRESS_READERS_SOCKET
-from config.lease_settings import LeaseType
 from config.litefs import NodeRole
 from config.nginx_readers import TAKES_LONG, whole_read
 from config.nginx_writer import NEXT_CANDIDATE
@@ -39,7 +38,7 @@ def answering(role: NodeRole) -> str:
     return f"curl --silent --output /dev/null --dump-header - {_PRIVATE}/answering/{role}"
 
 
-def render_nginx_conf(ingress: IngressSettings, access: AccessSettings, lease: LeaseType = "static") -> str:
+def render_nginx_conf(ingress: IngressSettings, access: AccessSettings) -> str:
     """The whole nginx.conf, as text."""
     readers = nginx_readers.server(nginx_cache.headers(ingress.cache), nginx_cache.checked(ingress.cache))
     return f"""{nginx_cache.modules(ingress.cache)}pid /tmp/nginx.pid;
@@ -76,7 +75,7 @@ http {{
 
     # Docker's own DNS: nodes come and go, and are found by their one name without a reload.
     resolver 127.0.0.11 valid=1s ipv6=off;
-{nginx_readers.upstreams(ingress)}{nginx_writer.upstream(lease)}
+{nginx_readers.upstreams(ingress)}{nginx_writer.UPSTREAM}
     upstream readers_server {{
         server unix:{INGRESS_READERS_SOCKET};
         keepalive 16;
@@ -109,6 +108,8 @@ http {{
     proxy_set_header X-Request-Id $id;
     proxy_set_header X-Method $method;
     proxy_set_header Authorization $credential;
+    # For the writer's gate: how long a write may wait for its tables.
+    proxy_set_header X-Seconds-To-Wait {nginx_writer.seconds_to_wait(ingress)};
     # The address of a node that is gone neither answers nor refuses.
     proxy_connect_timeout 1s;
     proxy_read_timeout {shown(ingress.read_timeout)};
@@ -132,7 +133,7 @@ http {{
         if ($cut_short) {{
             return 400 "{_CUT_SHORT}\\n";
         }}
-{nginx_clients.limits(ingress)}{nginx_writer.routes(ingress, lease)}{nginx_cache.route(ingress, access)}
+{nginx_clients.limits(ingress)}{nginx_writer.routes(ingress)}{nginx_cache.route(ingress, access)}
         location = /healthz {{
             access_log off;
             proxy_pass http://readers_server;
@@ -198,7 +199,7 @@ http {{
         }}
         location = /answering/writer {{
             proxy_pass http://writer/healthz;
-            {NEXT_CANDIDATE[lease]}
+            {NEXT_CANDIDATE}
             add_header X-Node $upstream_addr;
         }}
     }}

@@ -1,15 +1,20 @@
 """nginx.conf, the cache of repeated queries: what is kept, for how long, and under which key."""
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
 from config.ingress_settings import AccessSettings, CacheSettings, IngressSettings
-from config.layout import NGINX_ANSWERS
+from config.layout import NGINX_ANSWERS, NGINX_PROOF
 from config.nginx_readers import TAKES_LONG, whole_read
 from config.sizes import whole_mib
 
-ANSWERS_JS = Path(__file__).with_name("answers.js").read_text()
-"""Lets an answer break off that ends with an error, so that it is not kept. It lies at `layout.NGINX_ANSWERS`."""
+SCRIPTS = {path: Path(__file__).with_name(path.rpartition("/")[2]).read_text() for path in (NGINX_ANSWERS, NGINX_PROOF)}
+"""Path → text of what NGINX runs with njs, in the order in which it is part of the configuration's fingerprint.
+
+answers.js lets an answer break off that ends with an error, so that it is not kept. proof.js takes the ETag from an
+answer whose ETag does not tell all.
+"""
 
 
 def modules(cache: CacheSettings) -> str:
@@ -25,7 +30,10 @@ def path(cache: CacheSettings) -> str:
     proxy_cache_path /tmp/cache levels=1:2 keys_zone=queries:8m max_size={whole_mib(cache.size)}m inactive=1h
         use_temp_path=off;
     js_import answers from {NGINX_ANSWERS};
+    js_import proof from {NGINX_PROOF};
     js_var $line;
+    # Empty where the ETag does not tell all: such an answer is kept for the ttl only, and then fetched anew.
+    js_set $lasting_etag proof.etag;
 """
 
 
@@ -42,13 +50,14 @@ def maps(cache: CacheSettings) -> str:
 {policy}
     }}
 {_this_second(cache)}
-    # Seafowl's ETag knows the tables that a query reads, and nothing else: an answer that depends on the clock, or on
-    # what Seafowl says of its tables, would hold for ever.
+    # Answers that are another one each time, or are asked for to see what is so now, are not kept. A pattern does not
+    # find all of them (an encoded letter is enough): what it misses is kept as any answer without an ETag that tells
+    # all, for the ttl. It is asked of each visit, and costs less than njs would.
     map "$uri $http_x_seafowl_query" $no_cache {{
         "~*(now|today|random|uuid)(\\s|%20|%09|%0A|\\+)*(\\(|%28)|current_(date|time)|localtime" 1;
         "~*information_schema|table_versions|dropped_tables|staging(\\x22|%22)?(\\.|%2E)" 1;
         "~*^[^ ]*(/q/| )(\\s|%20|%09|%0A|\\+)*(show|describe|desc|explain)(\\s|%20|%09|%0A|\\+)" 1;
-        default $content_length;
+        default "$content_length$http_transfer_encoding"; # a query in the body goes before any other
     }}
 """
 
@@ -88,18 +97,28 @@ def checked(cache: CacheSettings) -> str:
 
 
 def headers(cache: CacheSettings) -> str:
-    """What the readers' server tells the public one of each answer."""
+    """What the readers' server tells the public one of each answer: how long it may be kept, and its ETag.
+
+    Without a cache there is no ETag at all: nothing would tell a client what it does not know.
+    """
+    if not cache.ttl:
+        return "add_header Cache-Control $cache_policy always;\n        proxy_hide_header ETag;"
     until = "\n        add_header X-Accel-Expires $fresh_until always;" if _seconds(cache.ttl) == 1 else ""
-    return f"add_header Cache-Control $cache_policy always;{until}"
+    etag = "\n        add_header ETag $lasting_etag always;"
+    return f"add_header Cache-Control $cache_policy always;{until}{etag}"
 
 
 def _stale(seconds: int) -> list[str]:
     return [f"stale-if-error={seconds}"] if seconds else []
 
 
-def _readers_rights(access: AccessSettings) -> str:
-    """A word that is another one where what was kept was for others than those who may read now."""
-    return f"token{access.token_generation}" if access.read == "token" else access.read
+def _kept_for(access: AccessSettings) -> str:
+    """Words that are other ones where what was kept was for others than those who may read now, or has an ETag by
+    another proof.
+    """
+    rights = f"token{access.token_generation}" if access.read == "token" else access.read
+    proof = hashlib.sha256(SCRIPTS[NGINX_PROOF].encode()).hexdigest()
+    return f"{proof[:8]} {rights}"
 
 
 def route(ingress: IngressSettings, access: AccessSettings) -> str:
@@ -115,7 +134,7 @@ def route(ingress: IngressSettings, access: AccessSettings) -> str:
             proxy_read_timeout {timeout};
             proxy_cache queries;
             open_file_cache max=1000;
-            proxy_cache_key "{_readers_rights(access)} $credential $http_x_seafowl_query $http_origin $request_uri";
+            proxy_cache_key "{_kept_for(access)} $credential $http_x_seafowl_query $http_origin $request_uri";
             proxy_ignore_headers Vary;
             proxy_cache_revalidate on;
             proxy_cache_background_update on;

@@ -2,27 +2,20 @@
 
 from config.durations import shown
 from config.ingress_settings import IngressSettings
-from config.layout import SEAFOWL_PORT, WRITE_PORT, WRITERS_ALIAS
-from config.lease_settings import LeaseType
+from config.layout import WRITE_PORT, WRITERS_ALIAS
 from config.sizes import whole_mib
 
-NEXT_CANDIDATE: dict[LeaseType, str] = {
-    "static": "proxy_next_upstream off;",
-    # Only the primary takes a connection; what was sent to it is a POST, which NGINX sends to nobody else.
-    "consul": "proxy_next_upstream error timeout;",
-}
+NEXT_CANDIDATE = "proxy_next_upstream error timeout;"
+"""Only the primary takes a connection; what was sent to it is a POST, which NGINX sends to nobody else."""
 
-
-def upstream(lease: LeaseType) -> str:
-    """The writer, or all candidates for it."""
-    # Without connections that stay open to a candidate's write port: they would outlive its being the primary.
-    port, kept = (SEAFOWL_PORT, "\n        keepalive 16;") if lease == "static" else (WRITE_PORT, "")
-    return f"""
+# Without connections that stay open to a write port: they would outlive its node's being the primary.
+UPSTREAM = f"""
     upstream writer {{
         zone writer 64k;
-        server {WRITERS_ALIAS}:{port} resolve max_fails=0;{kept}
+        server {WRITERS_ALIAS}:{WRITE_PORT} resolve max_fails=0;
     }}
 """
+"""The writer, or all candidates for it."""
 
 
 MAPS = r"""
@@ -45,7 +38,12 @@ MAPS = r"""
 """What is known of a write."""
 
 
-def routes(ingress: IngressSettings, lease: LeaseType) -> str:
+def seconds_to_wait(ingress: IngressSettings) -> int:
+    """How long a write may wait for its tables at the writer: less than the ingress waits for its answer."""
+    return max(int(ingress.write_timeout.total_seconds() * 0.8), 1)
+
+
+def routes(ingress: IngressSettings) -> str:
     """The public server's locations of writes."""
     return f"""
         # Writes: to the writer, under the path as the client sent it (a decoded %2F would change an encoded query),
@@ -54,7 +52,7 @@ def routes(ingress: IngressSettings, lease: LeaseType) -> str:
             client_max_body_size {whole_mib(ingress.upload_limit)}m;
             proxy_read_timeout {shown(ingress.write_timeout)};
             proxy_send_timeout {shown(ingress.write_timeout)};
-            {NEXT_CANDIDATE[lease]}
+            {NEXT_CANDIDATE}
             error_page 502 504 = @writer_away;
             if ($path_at_writer = "") {{
                 return 400;
@@ -74,7 +72,7 @@ def routes(ingress: IngressSettings, lease: LeaseType) -> str:
         location = /w/healthz {{
             access_log off;
             proxy_pass http://writer/healthz;
-            {NEXT_CANDIDATE[lease]}
+            {NEXT_CANDIDATE}
             proxy_read_timeout 2s;
             error_page 502 504 =503 @writer_away;
         }}

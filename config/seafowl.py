@@ -25,15 +25,14 @@ _MEMORY_FOR_QUERIES = 0.7
 
 
 def render_seafowl_toml(
-    role: NodeRole, settings: Settings, object_store: dict[str, str], *, candidate: bool = False
+    role: NodeRole, settings: Settings, object_store: dict[str, str], *, standby: bool = False
 ) -> str:
     """The seafowl.toml of a node with `role`, as TOML text.
 
-    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any. `candidate`: whether it runs in
-    a candidate's container, as the writer, which is reached through the write port only, or as the standby.
+    `object_store`: `bucket`, and `endpoint`, `region` and `prefix` where there are any. `standby`: whether this reader
+    runs in the container of a candidate for the writer. The writer's Seafowl is reached through the write port only.
     """
     reader = role == "reader"
-    gated = candidate and not reader
     document: dict[str, Any] = {
         "object_store": {"type": "s3", **object_store},
         "catalog": {
@@ -44,8 +43,8 @@ def render_seafowl_toml(
         },
         "frontend": {
             "http": {
-                "bind_host": "127.0.0.1" if gated else "0.0.0.0",
-                "bind_port": GATED_SEAFOWL_PORT if gated else SEAFOWL_PORT,
+                "bind_host": "0.0.0.0" if reader else "127.0.0.1",
+                "bind_port": SEAFOWL_PORT if reader else GATED_SEAFOWL_PORT,
                 # A token's hash comes through the environment.
                 **_without_tokens("read_access", settings.access.read),
                 # A read-only catalog refuses writes anyway; this one is refused before it is planned.
@@ -57,7 +56,7 @@ def render_seafowl_toml(
             }
         },
     }
-    limits = settings.resources.reader if reader and not candidate else settings.resources.writer
+    limits = settings.resources.reader if reader and not standby else settings.resources.writer
     if limits.memory is not None:
         document["runtime"] = {"max_memory": int(whole_mib(limits.memory) * _MEMORY_FOR_QUERIES)}
     return tomli_w.dumps(document)

@@ -13,6 +13,7 @@ from config.cpus import as_read_back, is_read_back
 from config.ingress_settings import AccessSettings, IngressSettings
 from config.journal_modes import ReaderJournalMode, WriterJournalMode, misfit
 from config.lease_settings import ConsulSettings, LeaseType
+from config.maintenance_settings import MaintenanceSettings
 from config.model import UNDERSTANDS_OFF, Model, WholeNumber, refusal
 from config.sizes import MIB, Size
 
@@ -154,6 +155,10 @@ class ImageSettings(Model):
     litefs: ImageReference = Field(
         default="flyio/litefs:0.5.14", description="LiteFS; the node image takes its program"
     )
+    python: ImageReference = Field(
+        default="python:3.13-slim",
+        description="Python with pip, which fetches the node image's Python packages while that is built",
+    )
     node: ImageReference | None = Field(
         default=None, description="a node image that was built and pushed before; nothing is built then"
     )
@@ -165,8 +170,10 @@ class ImageSettings(Model):
 
     @model_validator(mode="after")
     def _node_or_its_parts(self) -> "ImageSettings":
-        if self.node is not None and self.model_fields_set & {"seafowl", "litefs"}:
-            raise refusal("node is used as it is, so seafowl and litefs beside it would do nothing: leave one out")
+        if self.node is not None and self.model_fields_set & {"seafowl", "litefs", "python"}:
+            raise refusal(
+                "node is used as it is, so seafowl, litefs and python beside it would do nothing: leave one out"
+            )
         return self
 
 
@@ -267,6 +274,7 @@ class Settings(Model):
     consul: ConsulSettings = Field(default=ConsulSettings(), description="where the lease is kept")
     ingress: IngressSettings = Field(default=IngressSettings(), description="where the cluster is reached")
     object_store: ObjectStoreSettings = Field(default=ObjectStoreSettings(), description="where table data lies")
+    maintenance: MaintenanceSettings = Field(default=MaintenanceSettings(), description="the care for tables")
     images: ImageSettings = Field(default=ImageSettings(), description="image of each part")
     access: AccessSettings = Field(default=AccessSettings(), description="who may read and write")
     resources: ResourceSettings = Field(default=ResourceSettings(), description="memory and CPU limits per role")

@@ -69,7 +69,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, ByteSize):
         return f"`{whole_mib(value)}MiB`"
     if isinstance(value, timedelta):
-        return f"`{shown(value)}`"
+        hours, rest = divmod(value, timedelta(hours=1))
+        return f"`{hours}h`" if hours and not rest else f"`{shown(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

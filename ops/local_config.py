@@ -33,12 +33,27 @@ def carried_over(base: dict[str, Any], tracked: dict[str, Any], copy: dict[str, 
     return result
 
 
+def with_image(images: dict[str, str], part: str, image: str) -> dict[str, str]:
+    """`images` with `image` for `part`: where none is named, or another version of the same image is.
+
+    The kit makes the stand-in of this checkout's version only, so the config must not go on with an older one.
+    """
+    named = images.get(part)
+    is_ours = named is None or named.rpartition(":")[0] == image.rpartition(":")[0]
+    return {**images, part: image} if is_ours else images
+
+
 def main() -> int:
     """Update the copy; make it where there is none."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tracked", type=Path)
     parser.add_argument("copy", type=Path)
-    parser.add_argument("--image", action="append", default=[], help="image to use where the config names none")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        help="image to use where the config names none, or an older version of it",
+    )
     arguments = parser.parse_args()
 
     seen = arguments.copy.with_suffix(".seen")
@@ -53,7 +68,7 @@ def main() -> int:
     )
     for choice in arguments.image:
         part, _, image = choice.partition("=")
-        config[_IMAGES] = {part: image, **(config.get(_IMAGES) or {})}
+        config[_IMAGES] = with_image(config.get(_IMAGES) or {}, part, image)
     updated = {**document, "config": config}
     if updated != document:
         arguments.copy.write_text(

@@ -63,7 +63,7 @@ setup_docker() {
 
 setup_python() {
   local wanted
-  wanted=$(cat requirements*.txt constraints.txt | sha256sum)
+  wanted=$(cat requirements*.txt images/seafowl-litefs/requirements.txt constraints.txt | sha256sum)
   if [ "$(cat .venv/.seafowl-requirements 2>/dev/null)" = "$wanted" ]; then return; fi
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed as python3"
   say "installing Python packages into .venv …"

@@ -66,6 +66,7 @@ def main() -> int:
             containers = members(engine, stack)
             with ThreadPoolExecutor(8) as threads:
                 rows = list(threads.map(_row(engine), containers))
+            care = _care(engine, rows)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -74,7 +75,34 @@ def main() -> int:
     problems = _problems(rows)
     for problem in problems:
         console.print(problem)
+    for line in care:
+        console.print(line, highlight=False)
     return 1 if problems else 0
+
+
+def _care(engine: Engine, rows: Sequence[Row]) -> list[str]:
+    """The tables that need care. That they do is no fault: they get it by themselves, soon."""
+    primary = next((row for row in rows if row.replication.role == _PRIMARY), None)
+    if primary is None:
+        return []
+    result = engine.run(primary.container, ["seafowl-supervisor", "tables"])
+    if result is None or result[0] != 0:
+        return ["What the tables need is not known: the primary's supervisor does not tell."]
+    found: list[dict[str, Any]] = [json.loads(line) for line in result[1].splitlines()]
+    lines = [f"  {one['table']}: {need(one)}" for one in found if one["needs"] or "problem" in one]
+    if not lines:
+        return [f"{len(found)} tables, none of which needs care."]
+    return [f"{len(lines)} of {len(found)} tables need care (`make maintain` gives it at once):", *lines]
+
+
+def need(table: dict[str, Any]) -> str:
+    """What a table needs, and how it is, in words."""
+    if "problem" in table:
+        return table["problem"]
+    return (
+        f"{', '.join(table['needs'])} ({table['commits']} commits since its checkpoint, {table['entries']} log "
+        f"entries, {table['small']} small files of {table['files']})"
+    )
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:

@@ -6,6 +6,7 @@ base_image=airgap/debian:trixie
 litefs_image=flyio/litefs:${part_version[litefs]}
 minio_image=quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z
 nginx_image=nginx:1.30
+python_image=python:3.13-slim
 consul_image=hashicorp/consul:${part_version[consul]}
 standin_dir=$kit_dir/seafowl_standin
 
@@ -143,6 +144,8 @@ make_images() {
     "$registries_help If Debian's suite forky no longer has NGINX 1.30, change the version here and in the stack's images." \
     "" build_image "$kit_dir/images/nginx"
   make_standin_image "$base_key"
+  key=$(image_key python "$base_key" "${PIP_INDEX_URL:-}" "${PIP_EXTRA_INDEX_URL:-}" "${PIP_TRUSTED_HOST:-}")
+  make_image "$python_image" "$key" "about 1 min" "$registries_help" "" build_image "$kit_dir/images/python"
 
   # Those that wait for programs come last.
   make_server_image minio "$minio_image" "$base_key" minio mc
@@ -177,7 +180,7 @@ make_standin_image() {
 }
 
 list_images() {
-  printf '%s\n' "$base_image" "$litefs_image" "$minio_image" "$nginx_image" "$consul_image"
+  printf '%s\n' "$base_image" "$litefs_image" "$minio_image" "$nginx_image" "$python_image" "$consul_image"
   standin_image
 }
 

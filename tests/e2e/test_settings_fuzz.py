@@ -17,11 +17,11 @@ import pytest
 
 from config import stack_config
 from config.layout import (
-    CANDIDATE_READER_CONFIG,
-    CANDIDATE_WRITER_CONFIG,
     LITEFS_CONFIG,
     NGINX_CONFIG,
     SEAFOWL_CONFIG,
+    STANDBY_CONFIG,
+    WRITER_CONFIG,
 )
 from config.problems import ConfigError
 from config.secret_keys import SECRET_KEYS
@@ -40,8 +40,8 @@ _KINDS = {
     NGINX_CONFIG: "nginx.conf",
     LITEFS_CONFIG: "litefs.yml",
     SEAFOWL_CONFIG: "seafowl.toml",
-    CANDIDATE_WRITER_CONFIG: "seafowl.toml",
-    CANDIDATE_READER_CONFIG: "seafowl.toml",
+    WRITER_CONFIG: "seafowl.toml",
+    STANDBY_CONFIG: "seafowl.toml",
 }
 
 

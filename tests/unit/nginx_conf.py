@@ -13,7 +13,7 @@ Block = list[dict[str, Any]]
 
 # fact: of NGINX 1.27.4 and of njs, younger than crossplane 0.5.8.
 _YOUNGER_THAN_CROSSPLANE = {
-    "http": ["keepalive_min_timeout", "js_import", "js_var"],
+    "http": ["keepalive_min_timeout", "js_import", "js_set", "js_var"],
     "location": ["js_header_filter", "js_body_filter"],
 }
 

@@ -221,8 +221,8 @@ def test_data_is_in_volumes_and_readers_have_none(default: Record) -> None:
     [
         ("object-store", {"/etc/minio/start.sh"}),
         ("ingress", {"/etc/nginx/start.sh"}),
-        ("ingress-routes", {"/etc/ingress/nginx.conf", "/etc/ingress/answers.js"}),
-        ("writer-0", {"/etc/litefs.yml", "/etc/seafowl/seafowl.toml"}),
+        ("ingress-routes", {"/etc/ingress/nginx.conf", "/etc/ingress/answers.js", "/etc/ingress/proof.js"}),
+        ("writer-0", {"/etc/litefs.yml", "/etc/seafowl/writer.toml"}),
         ("reader-0", {"/etc/litefs.yml", "/etc/seafowl/seafowl.toml"}),
     ],
 )
@@ -242,7 +242,8 @@ def test_the_writer_writes_and_readers_read(default: Record) -> None:
         files = uploads(default.one(f"Container {part}"))
         is_writer = part == "writer-0"
         assert f"candidate: {str(is_writer).lower()}" in files["/etc/litefs.yml"]
-        assert f"read_only = {str(not is_writer).lower()}" in files["/etc/seafowl/seafowl.toml"]
+        seafowl = files["/etc/seafowl/writer.toml" if is_writer else "/etc/seafowl/seafowl.toml"]
+        assert f"read_only = {str(not is_writer).lower()}" in seafowl
 
 
 # Secrets

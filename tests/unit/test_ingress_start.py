@@ -23,7 +23,8 @@ from config.ingress_start import (
     render_certificate_start,
     render_ingress_start,
 )
-from config.layout import CERTIFICATE, NGINX_ANSWERS, NGINX_CONFIG
+from config.layout import CERTIFICATE, NGINX_CONFIG
+from config.nginx_cache import SCRIPTS
 from tests.unit.certificates import pair
 
 # Refuses a configuration with `bad` in it. Otherwise it runs until it is told to end, and notes what it is told.
@@ -58,7 +59,7 @@ class Ingress:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.conf = folder / "etc" / "nginx.conf"
-        self.answers = folder / "etc" / "answers.js"
+        self.scripts = [folder / "etc" / Path(path).name for path in SCRIPTS]
         self.certificate = folder / "run" / "tls.pem"
         self.calls = folder / "calls"
         for path in (self.conf, self.certificate, folder / "bin" / "any"):
@@ -72,7 +73,8 @@ class Ingress:
     def here(self, script: str) -> str:
         """`script` with the container's paths in the folder."""
         script = script.replace("/tmp/", f"{self.folder}/")
-        for path, here in {NGINX_CONFIG: self.conf, NGINX_ANSWERS: self.answers, CERTIFICATE: self.certificate}.items():
+        scripts = dict(zip(SCRIPTS, self.scripts, strict=True))
+        for path, here in {NGINX_CONFIG: self.conf, CERTIFICATE: self.certificate, **scripts}.items():
             script = script.replace(path, str(here))
         return script
 
@@ -177,13 +179,15 @@ def test_a_new_configuration_is_taken_into_use_without_a_restart(ingress: Ingres
         assert ingress.runs_with == ("second\n", fingerprint("second\n"))
 
 
-def test_a_new_script_is_taken_into_use_without_a_restart(ingress: Ingress) -> None:
+def test_new_scripts_are_taken_into_use_without_a_restart(ingress: Ingress) -> None:
+    texts = [f"script {number}\n" for number in range(len(ingress.scripts))]
     with ingress.started():
         serves(ingress)
-        ingress.put(ingress.answers, "script\n")
-        until(lambda: ingress.told)
-        assert ingress.told == ["HUP"]
-        assert ingress.runs_with == ("first\n", fingerprint("first\n", "script\n"))
+        for number, (path, text) in enumerate(zip(ingress.scripts, texts, strict=True), start=1):
+            ingress.put(path, text)
+            until(lambda number=number: len(ingress.told) == number)
+        assert set(ingress.told) == {"HUP"}
+        assert ingress.runs_with == ("first\n", fingerprint("first\n", *texts))
 
 
 def test_an_image_without_njs_is_refused_with_what_to_do(ingress: Ingress) -> None:

@@ -1,7 +1,6 @@
-"""The files and commands of a lease in Consul, parsed back; and that a static lease's are what they were."""
+"""The files and commands of both kinds of lease, parsed back."""
 
 import argparse
-import difflib
 import re
 import shlex
 import tomllib
@@ -17,8 +16,9 @@ from supervisor.__main__ import _parser  # pyright: ignore[reportPrivateUsage] (
 
 from config.consul import HEALTHY, consul_command
 from config.layout import GATED_SEAFOWL_PORT, INGRESS_PORT, INGRESS_PRIVATE_PORT, SEAFOWL_PORT, WRITE_PORT
-from config.lease_settings import OWN_MINIMUM_TTL, LeaseType
+from config.lease_settings import OWN_MINIMUM_TTL
 from config.litefs import ConsulLease, litefs_command, render_litefs_yml
+from config.maintenance_settings import MaintenanceSettings
 from config.nginx import render_nginx_conf
 from config.seafowl import render_seafowl_toml
 from config.settings import Settings
@@ -35,45 +35,11 @@ CANDIDATES = ("writer-0", "writer-1", "writer-2")
 OWN_ADDRESS = "${HOSTNAME}.${REPLICATION_NETWORK}:20202"
 STORE = {"bucket": "tables", "endpoint": "http://object-store:9000", "region": "us-east-1"}
 
-# As it was before there were other leases: a difference would replace every node of every stack.
-STATIC = {
-    "writer": """\
-fuse:
-  dir: /litefs
-data:
-  dir: /var/lib/litefs
-http:
-  addr: ${HOSTNAME}.${REPLICATION_NETWORK}:20202
-lease:
-  type: static
-  candidate: true
-  hostname: writer-0
-  advertise-url: http://writer-0:20202
-exec:
-- cmd: seafowl --config-path /etc/seafowl/seafowl.toml
-""",
-    "reader": """\
-fuse:
-  dir: /litefs
-data:
-  dir: /var/lib/litefs
-http:
-  addr: ${HOSTNAME}.${REPLICATION_NETWORK}:20202
-lease:
-  type: static
-  candidate: false
-  hostname: writer-0
-  advertise-url: http://writer-0:20202
-exec:
-- cmd: sh -c 'until [ -s /litefs/seafowl.sqlite ]; do sleep 0.1; done; exec seafowl --config-path """
-    """/etc/seafowl/seafowl.toml'
-""",
-}
 
-
-def candidate(member: str = "writer-0", lease: ConsulLease = LEASE) -> dict[str, Any]:
-    """The litefs.yml of a candidate."""
-    return yaml.safe_load(render_litefs_yml("writer", member, lease))
+def candidate(member: str = "writer-0", lease: ConsulLease | None = LEASE, **maintenance: Any) -> dict[str, Any]:
+    """The litefs.yml of a writer."""
+    settings = MaintenanceSettings.model_validate(maintenance)
+    return yaml.safe_load(render_litefs_yml("writer", member, lease, settings))
 
 
 def understood(words: Sequence[str]) -> argparse.Namespace:
@@ -83,9 +49,9 @@ def understood(words: Sequence[str]) -> argparse.Namespace:
     return _parser().parse_args(options)
 
 
-def run_options(member: str = "writer-0", lease: ConsulLease = LEASE) -> argparse.Namespace:
-    """What the supervisor makes of the one step of a candidate's `exec`."""
-    (step,) = candidate(member, lease)["exec"]
+def run_options(member: str = "writer-0", lease: ConsulLease | None = LEASE, **maintenance: Any) -> argparse.Namespace:
+    """What the supervisor makes of the one step of a writer's `exec`."""
+    (step,) = candidate(member, lease, **maintenance)["exec"]
     return understood(shlex.split(step["cmd"]))
 
 
@@ -93,13 +59,39 @@ def run_options(member: str = "writer-0", lease: ConsulLease = LEASE) -> argpars
 
 
 @pytest.mark.parametrize(("role", "member"), [("writer", "writer-0"), ("reader", "reader-0"), ("reader", "reader-7")])
-def test_the_litefs_yml_of_a_static_lease_is_what_it_was(role: Any, member: str) -> None:
-    assert render_litefs_yml(role, member) == render_litefs_yml(role, member, None) == STATIC[role]
+def test_with_a_static_lease_all_nodes_name_the_same_primary_and_one_is_a_candidate(role: Any, member: str) -> None:
+    document = yaml.safe_load(render_litefs_yml(role, member))
+    assert document["lease"] == {
+        "type": "static",
+        "candidate": role == "writer",
+        "hostname": "writer-0",
+        "advertise-url": "http://writer-0:20202",
+    }
+    assert document["http"] == {"addr": OWN_ADDRESS}
 
 
-@pytest.mark.parametrize("member", ["writer-0", "reader-0"])
-def test_with_a_static_lease_litefs_is_started_as_it_was(member: str) -> None:
-    assert litefs_command(member, None) == ["litefs", "mount", "-config", "/etc/litefs.yml"]
+def test_readers_start_litefs_itself_and_all_alike() -> None:
+    assert litefs_command("reader", "reader-0", None) == ["litefs", "mount", "-config", "/etc/litefs.yml"]
+    assert len({render_litefs_yml("reader", f"reader-{index}") for index in range(3)}) == 1
+
+
+def test_with_a_static_lease_the_supervisor_asks_no_consul_and_has_no_standby() -> None:
+    options = run_options(lease=None)
+    assert (options.consul, options.candidates, options.reader_config, options.standby_reads) == (
+        None,
+        None,
+        None,
+        False,
+    )
+    assert understood(litefs_command("writer", "writer-0", None)).consul is None
+
+
+@pytest.mark.parametrize("lease", [None, LEASE])
+def test_the_supervisor_is_told_how_tables_are_cared_for(lease: ConsulLease | None) -> None:
+    options = run_options(lease=lease, interval="30s", history="48h", versions=50)
+    assert (options.maintenance_interval, options.history, options.versions) == (30.0, 172800.0, 50)
+    assert not options.no_maintenance
+    assert run_options(lease=lease, enabled=False).no_maintenance
 
 
 # litefs.yml
@@ -126,8 +118,9 @@ def test_readers_are_no_candidates_and_share_one_text() -> None:
 
 
 def test_readers_wait_for_the_catalog_as_with_a_static_lease() -> None:
-    step = yaml.safe_load(render_litefs_yml("reader", "reader-0", LEASE))["exec"]
-    assert step == yaml.safe_load(STATIC["reader"])["exec"]
+    steps = [yaml.safe_load(render_litefs_yml("reader", "reader-0", lease))["exec"] for lease in (None, LEASE)]
+    assert steps[0] == steps[1]
+    assert "until [ -s /litefs/seafowl.sqlite ]" in steps[0][0]["cmd"], "a Seafowl that finds no catalog dies"
 
 
 @pytest.mark.parametrize("role", ["writer", "reader"])
@@ -158,7 +151,7 @@ def test_litefs_and_the_supervisor_are_told_the_same_ttl(milliseconds: int, text
     times = candidate(lease=lease)["lease"]["consul"]
     assert (times["ttl"], times["lock-delay"]) == (text, text)
     assert run_options(lease=lease).ttl == seconds
-    assert understood(litefs_command("writer-0", lease)).ttl == seconds
+    assert understood(litefs_command("writer", "writer-0", lease)).ttl == seconds
 
 
 # What the supervisor is told
@@ -182,6 +175,10 @@ def test_the_supervisor_understands_its_words_in_litefs_yml(member: str) -> None
         "write_port": 8081,
         "standby_reads": False,
         "ack_timeout": 1.0,
+        "maintenance_interval": 10.0,
+        "history": 86400.0,
+        "versions": 200,
+        "no_maintenance": False,
     }
 
 
@@ -210,12 +207,12 @@ def test_whatever_stands_in_an_address_is_one_word_to_the_supervisor(odd: str) -
     lease = replace(LEASE, url=url)
     assert candidate(lease=lease)["lease"]["consul"]["url"] == url
     assert run_options(lease=lease).consul == url
-    assert understood(litefs_command("writer-1", lease)).consul == url
+    assert understood(litefs_command("writer", "writer-1", lease)).consul == url
 
 
 @pytest.mark.parametrize("member", CANDIDATES)
 def test_before_litefs_the_supervisor_tidies_up_and_then_starts_it(member: str) -> None:
-    assert vars(understood(litefs_command(member, LEASE))) == {
+    assert vars(understood(litefs_command("writer", member, LEASE))) == {
         "command": "prepare",
         "consul": "http://consul:8500",
         "key": "seafowl-dev/primary",
@@ -231,36 +228,28 @@ def test_before_litefs_the_supervisor_tidies_up_and_then_starts_it(member: str) 
 # seafowl.toml
 
 
-def seafowl(role: Any, *, candidate: bool = False, **config: Any) -> dict[str, Any]:
-    return tomllib.loads(render_seafowl_toml(role, Settings.model_validate(config), STORE, candidate=candidate))
+def seafowl(role: Any, *, standby: bool = False, **config: Any) -> dict[str, Any]:
+    return tomllib.loads(render_seafowl_toml(role, Settings.model_validate(config), STORE, standby=standby))
 
 
 def test_the_seafowl_behind_a_write_port_is_reached_from_inside_its_container_alone() -> None:
-    http = seafowl("writer", candidate=True)["frontend"]["http"]
+    http = seafowl("writer")["frontend"]["http"]
     assert (http["bind_host"], http["bind_port"]) == ("127.0.0.1", 8082)
     assert len({GATED_SEAFOWL_PORT, WRITE_PORT, SEAFOWL_PORT}) == 3
 
 
-@pytest.mark.parametrize("role", ["writer", "reader"])
-def test_a_seafowl_that_is_not_behind_one_listens_as_it_did(role: Any) -> None:
-    http = seafowl(role)["frontend"]["http"]
+@pytest.mark.parametrize("standby", [False, True])
+def test_a_seafowl_that_only_reads_is_reached_from_the_front_network(standby: bool) -> None:
+    http = seafowl("reader", standby=standby)["frontend"]["http"]
     assert (http["bind_host"], http["bind_port"]) == ("0.0.0.0", 8080)
-
-
-def test_a_write_port_changes_nothing_else_of_seafowl() -> None:
-    config = {"resources": {"writer": {"memory": "1GiB"}}, "access": {"write": "off"}}
-    plain, gated = seafowl("writer", **config), seafowl("writer", candidate=True, **config)
-    for document in (plain, gated):
-        del document["frontend"]["http"]["bind_host"], document["frontend"]["http"]["bind_port"]
-    assert plain == gated
 
 
 # nginx.conf
 
 
-def nginx(tmp_path: Path, lease: LeaseType = "consul", **ingress: Any) -> Block:
+def nginx(tmp_path: Path, **ingress: Any) -> Block:
     settings = Settings.model_validate({"ingress": ingress})
-    return parsed(render_nginx_conf(settings.ingress, settings.access, lease), tmp_path)
+    return parsed(render_nginx_conf(settings.ingress, settings.access), tmp_path)
 
 
 def upstream(conf: Block) -> Block:
@@ -273,10 +262,12 @@ def test_writes_go_to_the_write_port_on_connections_of_their_own(tmp_path: Path)
     assert arguments(writer, "keepalive") == [], "a connection would outlive its node's being the primary"
 
 
-def test_with_a_static_lease_writes_go_where_they_went(tmp_path: Path) -> None:
-    writer = upstream(nginx(tmp_path, "static"))
-    assert arguments(writer, "server") == [["seafowl-writers:8080", "resolve", "max_fails=0"]]
-    assert arguments(writer, "keepalive") == [["16"]]
+@pytest.mark.parametrize(("timeout", "seconds"), [("300s", "240"), ("1s", "1")])
+def test_a_write_waits_for_its_tables_for_less_than_the_ingress_waits(
+    tmp_path: Path, timeout: str, seconds: str
+) -> None:
+    http = block(nginx(tmp_path, writeTimeout=timeout), "http")
+    assert ["X-Seconds-To-Wait", seconds] in arguments(http, "proxy_set_header")
 
 
 def writers_locations(conf: Block) -> dict[str, list[Block]]:
@@ -293,7 +284,7 @@ def writers_locations(conf: Block) -> dict[str, list[Block]]:
 
 def test_both_of_a_candidate_s_seafowls_plan_with_their_own_container_s_memory() -> None:
     config = {"resources": {"writer": {"memory": "1GiB"}, "reader": {"memory": "8GiB"}}}
-    writer, standby = seafowl("writer", candidate=True, **config), seafowl("reader", candidate=True, **config)
+    writer, standby = seafowl("writer", **config), seafowl("reader", standby=True, **config)
     assert standby["runtime"] == writer["runtime"]
     assert seafowl("reader", **config)["runtime"]["max_memory"] > 1024
 
@@ -304,28 +295,11 @@ def test_a_candidate_that_takes_no_connection_is_followed_by_the_next(tmp_path: 
     assert in_force(levels, "proxy_next_upstream") == ["error", "timeout"], (
         "non_idempotent would send a write that may have been executed a second time"
     )
-    assert in_force(writers_locations(nginx(tmp_path, "static"))[location], "proxy_next_upstream") == ["off"]
 
 
 def test_while_there_is_no_primary_a_write_may_be_tried_again(tmp_path: Path) -> None:
     for levels in (writers_locations(nginx(tmp_path))[name] for name in ("writes", "health")):
         assert arguments(levels[-1], "error_page")[0][-1] == "@writer_away"
-
-
-def test_the_lease_changes_nothing_else_of_nginx() -> None:
-    settings = Settings.model_validate({"ingress": {"cache": {"ttl": "5s"}, "limits": {"connections": 9}}})
-    static, consul = (
-        render_nginx_conf(settings.ingress, settings.access, lease).splitlines() for lease in ("static", "consul")
-    )
-    assert "\n".join(static) + "\n" == render_nginx_conf(settings.ingress, settings.access), "static is the default"
-    changed = {line for line in difflib.ndiff(static, consul) if line[0] in "+-"}
-    assert {" ".join(line.split()) for line in changed} == {
-        "- server seafowl-writers:8080 resolve max_fails=0;",
-        "+ server seafowl-writers:8081 resolve max_fails=0;",
-        "- keepalive 16;",
-        "- proxy_next_upstream off;",
-        "+ proxy_next_upstream error timeout;",
-    }
 
 
 # Consul

@@ -146,6 +146,12 @@ def test_an_image_that_the_config_names_is_used_and_not_the_kits(files: Files) -
     assert files.config()["images"] == {"seafowl": "mine:1", "litefs": "kit/litefs:1"}
 
 
+def test_the_kits_image_of_this_version_takes_the_place_of_an_older_one(files: Files) -> None:
+    files.update("seafowl=kit/seafowl:1")
+    files.update("seafowl=kit/seafowl:2")
+    assert files.config()["images"] == {"seafowl": "kit/seafowl:2"}, "the kit of this checkout makes no other"
+
+
 def test_an_image_with_a_digest_is_taken_whole(files: Files) -> None:
     files.track(readers=2)
     files.update("seafowl=host:5000/seafowl@sha256:abc=")

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from config import nginx_cache
 from config.layout import (
     CERTIFICATE,
     INGRESS_PORT,
     INGRESS_PRIVATE_PORT,
     INGRESS_READERS_SOCKET,
     INGRESS_REDIRECT_PORT,
+    NGINX_PROOF,
     SEAFOWL_PORT,
+    WRITE_PORT,
 )
 from config.nginx import HEALTHY, RUNNING, answering, render_nginx_conf
 from config.settings import Settings
@@ -59,7 +62,7 @@ def is_set(conf: Block, variable: str, looked_at: str) -> bool:
 def test_writes_go_to_the_writer_and_never_a_second_time(tmp_path: Path) -> None:
     levels = public(nginx(tmp_path), *WRITES)
     assert in_force(levels, "proxy_pass") == ["http://writer$path_at_writer"]
-    assert in_force(levels, "proxy_next_upstream") == ["off"]
+    assert in_force(levels, "proxy_next_upstream") == ["error", "timeout"], "a write that was sent is no such error"
     assert arguments(levels[-1], "error_page") == [["502", "504", "=", "@writer_away"]]
     away = public(nginx(tmp_path), "@writer_away")[-1]
     assert everywhere(away, "proxy_pass") == [], "it would be sent again"
@@ -182,18 +185,18 @@ def test_a_query_that_gets_400_is_asked_of_two_readers_that_are_not_the_same(tmp
 
 
 @pytest.mark.parametrize(
-    ("upstream", "name"),
+    ("upstream", "address"),
     [
-        ("readers", "seafowl-readers"),
-        ("every_reader", "seafowl-readers"),
-        ("reader_at_place", "seafowl-readers"),
-        ("writer", "seafowl-writers"),
+        ("readers", f"seafowl-readers:{SEAFOWL_PORT}"),
+        ("every_reader", f"seafowl-readers:{SEAFOWL_PORT}"),
+        ("reader_at_place", f"seafowl-readers:{SEAFOWL_PORT}"),
+        ("writer", f"seafowl-writers:{WRITE_PORT}"),
     ],
 )
-def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: str, name: str) -> None:
+def test_upstreams_are_found_again_while_nginx_runs(tmp_path: Path, upstream: str, address: str) -> None:
     http = block(nginx(tmp_path), "http")
     (node,) = arguments(block(http, "upstream", upstream), "server")
-    assert node[0] == f"{name}:{SEAFOWL_PORT}"
+    assert node[0] == address
     assert "resolve" in node
     assert arguments(block(http, "upstream", upstream), "zone"), "`resolve` needs it"
     assert arguments(http, "resolver")[0][0] == "127.0.0.11"
@@ -420,8 +423,33 @@ def test_whatever_asks_a_reader_lets_an_answer_break_off_that_ends_with_an_error
 
 def test_without_a_cache_njs_is_not_needed(tmp_path: Path) -> None:
     conf = nginx(tmp_path, cache={"ttl": "0s"})
-    names = ("load_module", "js_import", "js_var", "js_body_filter", "js_header_filter")
+    names = ("load_module", "js_import", "js_set", "js_var", "js_body_filter", "js_header_filter")
     assert not [name for name in names if everywhere(conf, name)]
+
+
+def test_an_etag_is_passed_on_where_it_is_proven_to_tell_all_and_nowhere_without_a_cache(tmp_path: Path) -> None:
+    conf = nginx(tmp_path)
+    assert ["$lasting_etag", "proof.etag"] in arguments(block(conf, "http"), "js_set")
+    readers = server(conf, INGRESS_READERS_SOCKET)
+    assert ["ETag", "$lasting_etag", "always"] in arguments(readers, "add_header")
+    inner = [item["block"] for item in readers if item["directive"] == "location"]
+    assert not [args for location in inner for args in everywhere(location, "add_header")], "it would undo the server's"
+    without = server(nginx(tmp_path, cache={"ttl": "0s"}), INGRESS_READERS_SOCKET)
+    assert ["ETag"] in arguments(without, "proxy_hide_header")
+
+
+def test_what_was_kept_by_another_proof_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key() -> list[list[str]]:
+        return arguments(public(nginx(tmp_path), *CACHED)[-1], "proxy_cache_key")
+
+    before = key()
+    monkeypatch.setitem(nginx_cache.SCRIPTS, NGINX_PROOF, "another proof")
+    assert key() != before
+
+
+def test_a_query_in_a_body_is_not_kept(tmp_path: Path) -> None:
+    default = mapped(block(nginx(tmp_path), "http"), "$no_cache")["default"]
+    assert default == "$content_length$http_transfer_encoding", "the key does not know it"
 
 
 def test_a_cache_that_is_turned_off_keeps_nothing_and_has_no_place(tmp_path: Path) -> None:

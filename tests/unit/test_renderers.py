@@ -71,8 +71,8 @@ def test_a_reader_starts_seafowl_only_once_there_is_a_catalog() -> None:
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
 
-def test_the_writer_runs_seafowl_itself() -> None:
-    assert [shlex.split(step["cmd"])[0] for step in litefs("writer")["exec"]] == ["seafowl"]
+def test_the_writer_runs_seafowl_behind_the_supervisor() -> None:
+    assert [shlex.split(step["cmd"])[:2] for step in litefs("writer")["exec"]] == [["seafowl-supervisor", "run"]]
 
 
 # seafowl.toml

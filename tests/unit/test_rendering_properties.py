@@ -136,10 +136,8 @@ def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], role: 
 @settings(max_examples=40)
 def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: dict[str, Any], tmp_path: Path) -> None:
     s, again = validated(config), validated(config)
-    text = render_nginx_conf(s.ingress, s.access, s.lease)
-    assert text == render_nginx_conf(again.ingress, again.access, again.lease), (
-        "each difference is one in every preview"
-    )
+    text = render_nginx_conf(s.ingress, s.access)
+    assert text == render_nginx_conf(again.ingress, again.access), "each difference is one in every preview"
     writes = block(server(parsed(text, tmp_path), INGRESS_PORT), "location", "^~", "/w/")
     (size,) = arguments(writes, "client_max_body_size")
     assert int(size[0].removesuffix("m")) * 1024 * 1024 == s.ingress.upload_limit
@@ -166,7 +164,7 @@ def test_whatever_the_lease_litefs_and_the_supervisor_are_told_the_same(config: 
     assert text == render_litefs_yml("writer", member, replace(lease))
     document = yaml.safe_load(text)
     (step,) = document["exec"]
-    for words in (shlex.split(step["cmd"]), litefs_command(member, lease)):
+    for words in (shlex.split(step["cmd"]), litefs_command("writer", member, lease)):
         options = _parser().parse_args(words[1:])
         assert (options.consul, options.key) == (document["lease"]["consul"]["url"], "seafowl-dev/primary")
         assert options.hostname == document["lease"]["hostname"] == member

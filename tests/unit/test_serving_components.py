@@ -72,7 +72,8 @@ def environment(container: Declared) -> dict[str, Any]:
 
 def test_nginx_conf_is_carried_to_where_nginx_looks_for_it(default: Record) -> None:
     carrier, ingress = default.one(CARRIER).inputs, default.one(INGRESS).inputs
-    assert uploads(default.one(CARRIER)).keys() == {"/etc/ingress/nginx.conf", "/etc/ingress/answers.js"}
+    files = {"/etc/ingress/nginx.conf", "/etc/ingress/answers.js", "/etc/ingress/proof.js"}
+    assert uploads(default.one(CARRIER)).keys() == files
     (mount,) = carrier["mounts"]
     (seen,) = ingress["mounts"]
     assert (

@@ -166,7 +166,7 @@ def test_what_works_is_accepted(config: dict[str, Any], path: str, expected: Any
         ("objectStore.minio.volume", "/srv/data", "Docker volume name"),
         ("objectStore.minio.volume", "v", "Docker volume name"),
         ("objectStore.s3.bucket", None, "must be a string"),
-        ("images", "nginx:1.30", "seafowl, litefs, node, minio, consul, nginx"),
+        ("images", "nginx:1.30", "seafowl, litefs, python, node, minio, consul, nginx"),
         ("images.nginx", "nginx", "with a tag or a digest"),
         ("images.nginx", "host:5000/nginx", "with a tag or a digest"),
         ("images.nginx", "nginx:", "with a tag or a digest"),
@@ -346,7 +346,8 @@ def test_an_unknown_key_that_resembles_none_is_refused_with_all_the_keys() -> No
     assert [problem.key for problem in found] == ["seafowl:replcas"]
     assert "did you mean" not in found[0].reason
     assert "The keys are readers, writerJournalMode, readerJournalMode, lease, writerCandidates" in found[0].reason
-    assert "standbyReads, consul, ingress, objectStore, images, access, resources, retainData" in found[0].reason
+    rest = "standbyReads, consul, ingress, objectStore, maintenance, images, access, resources, retainData"
+    assert rest in found[0].reason
 
 
 def test_snake_case_is_no_second_spelling_of_a_key() -> None:

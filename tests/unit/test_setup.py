@@ -38,6 +38,7 @@ class Setup:
         for name in ("ops", "airgap", "bin", "notes", "local"):
             (folder / name).mkdir()
         shutil.copy(ROOT / "ops/setup.sh", folder / "ops")
+        (folder / "images/seafowl-litefs").mkdir(parents=True)
         (folder / "requirements.txt").write_text("pulumi==3.0.0\n")
         (folder / "local/images").write_text("kit\n")
         (folder / "airgap/kit").write_text(KIT)

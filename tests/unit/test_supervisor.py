@@ -5,6 +5,7 @@ What this does not prove: that LiteFS and Consul behave as the stand-ins do.
 
 import compileall
 import functools
+import json
 import os
 import shutil
 import signal
@@ -27,11 +28,11 @@ SUPERVISOR = Path(__file__).parents[2] / "images" / "seafowl-litefs" / "supervis
 TTL = 1.5
 ACK_TIMEOUT = 0.4
 
-# Without site-packages, which the image does not have either. A copy, compiled once for all.
+# A copy, compiled once for all.
 _COPY = tempfile.TemporaryDirectory(prefix="supervisor-")
 shutil.copytree(SUPERVISOR, f"{_COPY.name}/supervisor", ignore=shutil.ignore_patterns("__pycache__"))
 compileall.compile_dir(_COPY.name, quiet=1)
-PYTHON = [sys.executable, "-S"]
+PYTHON = [sys.executable]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": _COPY.name}
 
 # Starts the supervisor, forwards SIGTERM, ends as it does; what LiteFS would do at SIGHUP it only tells.
@@ -43,19 +44,24 @@ signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
-# `PORT END_CODE` is its config. Writes move the position, "slow" ones when the file `go` is there; "die N" ends it.
+# Its config is a seafowl.toml with the keys `port` and `end_code`. It answers the text of a statement. Writes move the
+# position, "slow" ones when the file `go` is there; "die N" ends it.
 SEAFOWL = """#!{python} -SE
-import os, pathlib, signal, socketserver, sys, threading, time
+import json, os, pathlib, re, signal, socketserver, sys, threading, time, tomllib
 folder, config = pathlib.Path({folder!r}), pathlib.Path(sys.argv[2])
-port, end_code = map(int, config.read_text().split())
+settings = tomllib.loads(config.read_text())
 def note(what):
     with (folder / "events").open("a") as events:
         print(config.stem, what, file=events, flush=True)
-class Handler(socketserver.BaseRequestHandler):
+class Handler(socketserver.StreamRequestHandler):
     def handle(self):
-        request = self.request.recv(1000).decode()
-        if not request:
+        length = 0
+        while line := self.rfile.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        if not length:
             return
+        request = re.search("'(.*)'", json.loads(self.rfile.read(length))["query"])[1]
         note(request)
         if request.startswith("die"):
             os._exit(int(request.split()[1]))
@@ -67,11 +73,12 @@ class Handler(socketserver.BaseRequestHandler):
             new = position.with_suffix(".new")
             new.write_text(f"{{txid:016x}}/{{txid:016x}}")
             new.replace(position)
-        self.request.sendall(b"done: " + request.encode())
+        answer = b"done: " + request.encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(answer), answer))
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = False
-server = Server(("127.0.0.1", port), Handler)
+server = Server(("127.0.0.1", settings["port"]), Handler)
 def stop(*_):
     note("SIGTERM")
     threading.Thread(target=server.shutdown).start()
@@ -80,7 +87,7 @@ note("starts")
 server.serve_forever(0.01)
 server.server_close()
 note("ends")
-sys.exit(end_code)
+sys.exit(settings["end_code"])
 """
 
 
@@ -108,8 +115,10 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
 
     def end_codes(self, code: int) -> None:
-        (self.folder / "writer.toml").write_text(f"{self.seafowl_port} {code}")
-        (self.folder / "reader.toml").write_text(f"{self.reader_port} {code}")
+        for name, port in (("writer", self.seafowl_port), ("reader", self.reader_port)):
+            (self.folder / f"{name}.toml").write_text(
+                f'port = {port}\nend_code = {code}\n[catalog]\njournal_mode = "delete"\n'
+            )
 
     def at(self, txid: int) -> None:
         """Put this node to a position."""
@@ -122,21 +131,28 @@ class Node:
         self.consul.give_lease("writer-0")
         self.litefs.is_primary = True
 
-    def start(self, *more: str) -> None:
-        options = {
+    def start(self, *more: str, static: bool = False) -> None:
+        """Run the supervisor of a candidate; with `static`, of the one writer of a static lease."""
+        elected = {
             "consul": self.consul.url,
             "key": "test/primary",
-            "hostname": "writer-0",
             "ttl": TTL,
+            "candidates": "localhost",
+            "reader-config": self.folder / "reader.toml",
+        }
+        options = {
+            **({} if static else elected),
+            "hostname": "writer-0",
             "catalog": self.folder / "litefs" / DATABASE,
             "data": self.folder / "data",
             "litefs": self.litefs.url,
-            "candidates": "localhost",
             "writer-config": self.folder / "writer.toml",
-            "reader-config": self.folder / "reader.toml",
             "seafowl-port": self.seafowl_port,
             "write-port": self.write_port,
             "ack-timeout": ACK_TIMEOUT,
+            "maintenance-interval": 10,
+            "history": 3600,
+            "versions": 100,
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         with self.log.open("wb") as log:
@@ -165,10 +181,20 @@ class Node:
     def events(self) -> list[str]:
         return (self.folder / "events").read_text().splitlines()
 
+    def sent(self, request: str, port: int = 0) -> socket.socket:
+        """A connection on which the request was sent."""
+        sql = f"SELECT '{request}'" if request == "read" else f"INSERT INTO t VALUES ('{request}')"
+        body = json.dumps({"query": sql})
+        head = f"POST /q HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection = socket.create_connection(("127.0.0.1", port or self.write_port), timeout=10)
+        connection.sendall(f"{head}{body}".encode())
+        return connection
+
     def ask(self, request: str = "write", port: int = 0) -> bytes:
-        with socket.create_connection(("127.0.0.1", port or self.write_port), timeout=10) as connection:
-            connection.sendall(request.encode())
-            return connection.recv(1000)
+        """The body of the answer; a refusal whole."""
+        with self.sent(request, port) as connection:
+            received = _all_of(connection)
+        return received.partition(b"\r\n\r\n")[2] if received.startswith(b"HTTP/1.1 200 ") else received
 
     def asking(self, request: str = "write") -> tuple[threading.Thread, list[bytes | OSError]]:
         """Ask in the background; the list gets the answer, or the error."""
@@ -208,6 +234,13 @@ class Node:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    received = b""
+    while piece := connection.recv(1000):
+        received += piece
+    return received
 
 
 @contextmanager
@@ -516,6 +549,34 @@ def test_a_seafowl_that_dies_ends_the_node_and_never_with_0(node: Node, code: in
     node.says("takes writes")
     node.asking(f"die {code}")
     assert node.ends_with() == exit_code
+
+
+def test_the_writer_of_a_static_lease_takes_writes_on_litefs_s_word_alone(node: Node) -> None:
+    node.litefs.is_primary = True
+    node.start(static=True)
+    node.says("takes writes")
+    assert node.ask() == b"done: write"
+    assert node.consul.requests == []
+    assert not (node.folder / "data" / "was-primary.json").exists(), "there is no other history"
+
+
+def test_the_writer_of_a_static_lease_that_stops_answers_what_runs_and_refuses_what_waits(node: Node) -> None:
+    node.litefs.is_primary = True
+    node.start(static=True)
+    node.says("takes writes")
+    running, answers = node.asking("slow")
+    node.happens("writer slow")
+    with node.sent("write") as waiting:
+        node.stop()
+        refusal = _all_of(waiting)
+    assert refusal.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after" in refusal.lower()
+    (node.folder / "go").touch()
+    running.join(10)
+    assert answers == [b"done: slow"]
+    assert node.ends_with() == 0
+    assert "writer write" not in node.events()
+    assert "handed" not in node.log.read_text()
 
 
 def prepare(node: Node, *more: str) -> str:

@@ -1,8 +1,9 @@
-"""One node that may become the writer: which Seafowl runs, who may write, and how it ends."""
+"""One node that is the writer, or may become it: which Seafowl runs, who may write, and how it ends."""
 
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from supervisor.gate import Gate
+from supervisor.catalog import Catalog
+from supervisor.catalog_rescue import remember
+from supervisor.gate import MAX_WAITING, Gate
 from supervisor.http_client import HttpError, Names
 from supervisor.lease import Lease
 from supervisor.litefs import LiteFS, Position, mounted_position
 from supervisor.log import say
 from supervisor.lost import Lost
+from supervisor.maintenance import Maintenance, MaintenanceSettings
 from supervisor.seafowl_process import SeafowlProcess, reader_environment
 from supervisor.standbys import Standbys
+from supervisor.static_lease import StaticLease
+from supervisor.table_order import TableOrder, Tables
 
 Role = Literal["primary", "standby"]
 T = TypeVar("T")
@@ -51,14 +57,22 @@ class NodeSettings:
     seafowl_port: int
     write_port: int
     standby_reads: bool
-    candidates: str
+    candidates: str | None
+    """Network name that all candidates share; None where this node is the only one, for good."""
+
     ack_timeout: float
+    maintenance: MaintenanceSettings
+
+
+def _tell_of_end(caring: "asyncio.Task[None]") -> None:
+    if not caring.cancelled() and (error := caring.exception()) is not None:
+        say(f"tables are cared for no more until the next start: {error}")
 
 
 class Node:
     """Follows LiteFS's role, and ends when told to or when a Seafowl dies."""
 
-    def __init__(self, settings: NodeSettings, lease: Lease, names: Names) -> None:
+    def __init__(self, settings: NodeSettings, lease: Lease | StaticLease, names: Names) -> None:
         self._settings = settings
         self._lease = lease
         # Reading a file of the mount blocks for as long as LiteFS hangs.
@@ -73,7 +87,16 @@ class Node:
             names=names,
             position=self._position,
         )
-        self._gate = Gate(settings.write_port, settings.seafowl_port, self._settle, lease.is_held)
+        self._catalog = Catalog(settings.catalog)
+        self._gate = Gate(
+            settings.write_port,
+            settings.seafowl_port,
+            settle=self._settle,
+            allowed=lease.is_held,
+            are_made=self._are_made,
+        )
+        self._maintenance: Maintenance | None = None
+        self._caring: asyncio.Task[None] | None = None
         self._lost = Lost(settings.data, name)
         self._role: Role | None = None
         self._turn: asyncio.Task[None] | None = None
@@ -104,6 +127,7 @@ class Node:
                     ended.result()  # a watcher never returns: its error ends this process, and so the node
             code = self._died.result() if self._died.done() else await self._end()
         finally:
+            self._stop_caring()
             for task in [stopping, *watchers]:
                 task.cancel()
             self._gate.abort()
@@ -211,7 +235,7 @@ class Node:
 
     async def _look_around(self) -> None:
         while True:
-            if self._role == "primary":
+            if self._role == "primary" and self._settings.candidates:
                 with suppress(OSError):
                     await self._standbys.look()
                     await self._mark()
@@ -226,6 +250,7 @@ class Node:
         if self._turn is not None:
             self._turn.cancel()
         if role == "standby":
+            self._stop_caring()
             self._gate.abort()
             if self._writer is not None:
                 self._writer.kill()
@@ -240,15 +265,27 @@ class Node:
             say(f"cannot go on: {error}")
             self._die(1)
 
+    def _stop_caring(self) -> None:
+        if self._caring is not None:
+            self._caring.cancel()
+
     async def _as_primary(self) -> None:
         if self._writer is not None:
             await self._writer.wait()
+        if self._caring is not None:
+            await asyncio.wait({self._caring})
         self._standbys.forget()
         self._settled = 0
         self._writer = SeafowlProcess(self._settings.writer_config, os.environ, self._die)
         await asyncio.gather(self._writer.listens(self._settings.seafowl_port), self._standbys.look())
         await self._mark()
-        self._gate.open()
+        if (await self._position()).txid > 0:
+            await self._file(lambda: remember(self._settings.data))
+        order = TableOrder(MAX_WAITING)
+        self._gate.open(order)
+        self._maintenance = Maintenance(self._settings.maintenance, order, self._gate.refuse)
+        self._caring = asyncio.create_task(self._maintenance.run())
+        self._caring.add_done_callback(_tell_of_end)
         say(f"takes writes on port {self._settings.write_port}")
         if self._reader is not None:
             self._reader.terminate()
@@ -281,6 +318,8 @@ class Node:
 
     async def _settle(self) -> None:
         """Return when all that was committed by now is where it should be; raises OSError."""
+        if self._settings.candidates is None:
+            return
         position = await self._position()
         if position.txid > self._settled:
             if not await self._standbys.wait_for(position.txid):
@@ -295,12 +334,20 @@ class Node:
             self._confirm_now.set()
             await asyncio.sleep(_SOON_SECONDS)
 
+    async def _are_made(self, tables: Tables) -> bool:
+        """Whether these tables are in the catalog; False also where that cannot be told now."""
+        try:
+            return await self._file(lambda: self._catalog.has(tables))
+        except (OSError, sqlite3.Error):
+            return False
+
     async def _position(self) -> Position:
         return await self._file(lambda: mounted_position(self._settings.catalog))
 
     async def _mark(self) -> None:
         async with self._marking:
-            if self._role == "primary" and not self._stopping.is_set():
+            # (Without other candidates there is no history that could go on without this node's.)
+            if self._role == "primary" and self._settings.candidates and not self._stopping.is_set():
                 await self._file(lambda: self._lost.mark(self._standbys.replicated))
 
     async def _keep(self) -> None:
@@ -345,9 +392,14 @@ class Node:
 
     async def _end_writes(self, writer: SeafowlProcess) -> None:
         self._gate.stop_accepting()
+        self._stop_caring()
         await self._gate.answered(_ANSWER_SECONDS)
         writer.terminate()
         await writer.wait(_END_SECONDS)
+        if self._settings.candidates is None:
+            if self._maintenance is not None:
+                await self._maintenance.withdraw()
+            return
         # Nothing writes any more: this position is the last.
         try:
             await self._hand_over(await self._position())

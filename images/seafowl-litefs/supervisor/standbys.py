@@ -44,14 +44,14 @@ class _Standby:
 class Standbys:
     """All other candidates.
 
-    `alias`: the name on the replication network that all candidates share; `own`: URL of this node's LiteFS there (the
-    others' listen on the same port). `limit`: seconds that an acknowledgement waits for a standby. `position` tells our
-    own position.
+    `alias`: the name on the replication network that all candidates share, None where there are none; `own`: URL of
+    this node's LiteFS there (the others' listen on the same port). `limit`: seconds that an acknowledgement waits for a
+    standby. `position` tells our own position.
     """
 
     def __init__(
         self,
-        alias: str,
+        alias: str | None,
         *,
         own: str,
         database: str,
@@ -83,7 +83,9 @@ class Standbys:
 
     async def look(self) -> None:
         """Look once who is there, and who has caught up. Raises OSError where our position cannot be read."""
-        await self._find()
+        if self._alias is None:
+            return
+        await self._find(self._alias)
         before = await self._position()
         await asyncio.gather(*(standby.ask() for standby in self._standbys.values()))
         after = await self._position()
@@ -96,10 +98,10 @@ class Standbys:
             self.replicated = max(self.replicated, min(standby.position.txid for standby in in_step))
         self._say()
 
-    async def _find(self) -> None:
+    async def _find(self, alias: str) -> None:
         try:
             own = await self._names.addresses(self._host)
-            found = set(await self._names.addresses(self._alias)) - set(own)
+            found = set(await self._names.addresses(alias)) - set(own)
         except OSError:
             return  # no answer says nothing about who is there
         for address in found - self._standbys.keys():

@@ -1,0 +1,1 @@
+"""Care for the tables in the object store: checkpoints, compaction, and what no kept version needs any more."""
