@@ -9,8 +9,7 @@ from typing import Any
 
 import docker
 
-from config.layout import NGINX_ANSWERS
-from config.nginx_cache import ANSWERS_JS
+from config.nginx_cache import SCRIPTS
 from config.settings import ImageSettings
 from tests.e2e.stack import local_images
 
@@ -87,7 +86,7 @@ class Readers:
 
     def refused_by_nginx(self, files: Mapping[str, str]) -> dict[str, str]:
         """`NAME.conf` → text; beside it `NAME.pem`, the certificate and key that it is served with."""
-        everything = {**_placed(files), f"{_FILES}/default": self.certificate, NGINX_ANSWERS: ANSWERS_JS}
+        everything = {**_placed(files), f"{_FILES}/default": self.certificate, **SCRIPTS}
         return self._refused("nginx", _NGINX, everything)
 
     def refused_by_litefs(self, files: Mapping[str, str]) -> dict[str, str]:

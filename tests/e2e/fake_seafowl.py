@@ -5,8 +5,8 @@ that many seconds (or `sleep 100ms`), `plan 2` is planned for as many, the answe
 that long, `fail end` is answered with a row and an error's text behind it, `fail between` with another row behind that,
 `fail first` with the text alone, all three with status 200, `rows 1000` with that many,
 `status 500` is answered with that status, `drop` closes the connection without an answer, `half` in the middle of one,
-`columns 300` is answered with a schema that wide. Anything else is answered too; no two answers are the same, and each
-says when it was made.
+`columns 300` is answered with a schema that wide. They may stand in a comment of an SQL query, such as
+`SELECT 1 /* sleep 3 */`. Anything else is answered too; no two answers are the same, and each says when it was made.
 
 As with Seafowl, an answer has an ETag, and a GET whose If-None-Match still holds is planned and not run. It holds as
 long as the tables are the same: for ever, but for a query with `changing` in it, whose tables change all the time.
@@ -16,6 +16,7 @@ it answers every query with status 400, as Seafowl does that reaches no object s
 """
 
 import json
+import re
 import sys
 import threading
 import time
@@ -89,7 +90,8 @@ class Node(BaseHTTPRequestHandler):
         if ILL.is_set():
             self._send(400, b"no object store\n")
             return
-        word, _, argument = query.partition(" ")
+        commented = re.search(r"/\* (.*) \*/", query)
+        word, _, argument = (commented[1] if commented else query).partition(" ")
         number = argument.partition(" ")[0]
         if word == "plan":
             time.sleep(seconds(number))
@@ -142,4 +144,5 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    Server(("0.0.0.0", int(sys.argv[1])), Node).serve_forever()
+    for port in sys.argv[1:]:
+        threading.Thread(target=Server(("0.0.0.0", int(port)), Node).serve_forever).start()

@@ -15,8 +15,8 @@ import requests
 
 from config import nginx
 from config.ingress_start import REFUSED, render_ingress_start
-from config.layout import INGRESS_PORT, NGINX_ANSWERS, NGINX_CONFIG, READERS_ALIAS, SEAFOWL_PORT, WRITERS_ALIAS
-from config.nginx_cache import ANSWERS_JS
+from config.layout import INGRESS_PORT, NGINX_CONFIG, READERS_ALIAS, SEAFOWL_PORT, WRITE_PORT, WRITERS_ALIAS
+from config.nginx_cache import SCRIPTS
 from config.settings import Settings
 from tests.e2e.stack import free_port, local_images
 
@@ -54,7 +54,8 @@ class Routes:
             cap_drop=["ALL"],
             ports={f"{INGRESS_PORT}/tcp": ("127.0.0.1", self.port)},
         )
-        _put(self.ingress, NGINX_ANSWERS, ANSWERS_JS)
+        for path, text in SCRIPTS.items():
+            _put(self.ingress, path, text)
         self.put(self.conf())
         self.ingress.start()
         self.take()
@@ -62,7 +63,8 @@ class Routes:
     def _node(self, image: str, name: str, alias: str) -> Any:
         container = self.engine.containers.create(
             image,
-            entrypoint=["python3", "/fake_seafowl.py", str(SEAFOWL_PORT)],
+            # A node is asked past the ingress at Seafowl's port, whichever it is.
+            entrypoint=["python3", "/fake_seafowl.py", str(SEAFOWL_PORT), str(WRITE_PORT)],
             name=f"{NAME}-{name}",
             labels=LABELS,
             network=NAME,
@@ -88,7 +90,7 @@ class Routes:
 
     def take(self) -> None:
         """Wait until NGINX runs with what was put, and its old workers take no more connections."""
-        fingerprint = hashlib.sha256(f"{self.wanted}{ANSWERS_JS}".encode()).hexdigest()
+        fingerprint = hashlib.sha256("".join([self.wanted, *SCRIPTS.values()]).encode()).hexdigest()
         wait(lambda: self._inside(nginx.RUNNING) == fingerprint, f"NGINX does not take it: {self._inside(REFUSED)}")
         wait(lambda: self._inside(_WORKERS) == self._inside("nproc"), "the old workers do not stop listening")
 

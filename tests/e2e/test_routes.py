@@ -3,19 +3,24 @@
 What this does not prove: how Seafowl behaves behind it (test_serving.py runs the whole cluster).
 """
 
+import http.client
 import itertools
 import socket
+import string
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.e2e.proven_queries import NOT_PROVEN, PROVEN
 from tests.e2e.routes import NAME, READERS, Routes, ask, wait
 
 QUICK = {"readTimeout": "1s", "retryInterval": "1s"}
@@ -23,6 +28,9 @@ LONG = {"ttl": "60s"}
 """Of the cache, where a test asks twice and must not be asked which second it is."""
 
 CLIENTS = 8
+ALWAYS_PLAIN = set(string.ascii_letters + string.digits + "-_~!$&'()*+,;=:@")
+"""What may stand in a path as it is, and does not end it."""
+
 ON_THE_WAY = 0.5
 """Seconds that an answer may take from a fake reader to NGINX, which counts its age from there."""
 
@@ -273,51 +281,94 @@ def test_each_query_has_its_own_answer_also_under_another_database_or_a_wrong_ha
     assert len(answers) == 3
 
 
+def proven(order: str) -> str:
+    """A query whose ETag tells all, that is answered by the fake as it is ordered to."""
+    return f"SELECT n FROM t /* {order} */"
+
+
+def at(query: str) -> str:
+    """The path of a query."""
+    return f"/q/{quote(query, safe='')}"
+
+
 def test_an_answer_is_asked_for_anew_with_its_etag_after_the_ttl(routes: Routes) -> None:
     for ttl in (1, 3):
         routes.configure(cache={"ttl": f"{ttl}s"})
         for _ in range(3):
-            query = f"kept {uuid.uuid4()}"
-            first = routes.get(f"/q/{query}")
+            query = proven(f"kept {uuid.uuid4()}")
+            first = routes.get(at(query))
             time.sleep(ttl + 1)  # a quiet time: there is nothing to await
-            answer = routes.get(f"/q/{query}")
+            answer = routes.get(at(query))
             assert answer.headers["X-Cache"] == "REVALIDATED", "no answer is older than ttl and one second"
             assert answer.text == first.text
             assert [note["if-none-match"] for note in routes.notes(query)] == ["", first.headers["ETag"]]
 
 
-@pytest.mark.parametrize(("ttl", "query"), [(1, "plan 100ms"), (3, "plan 100ms"), (1, "plan 100ms changing")])
+@pytest.mark.parametrize("ttl", [1, 3])
+@pytest.mark.parametrize("query", ["SELECT count(*) FROM t", "SELECT (SELECT count(*) FROM t)"])
+def test_an_answer_whose_etag_does_not_tell_all_is_fetched_anew_after_the_ttl(
+    routes: Routes, query: str, ttl: int
+) -> None:
+    routes.configure(cache={"ttl": f"{ttl}s"})
+    is_nested = "(SELECT" in query
+    query = f"{query} -- {uuid.uuid4()}"
+    first = routes.get(at(query))
+    assert routes.get(at(query), headers={"If-None-Match": "e2e0"}).status_code == (200 if is_nested else 304)
+    time.sleep(ttl + 1)  # a quiet time: there is nothing to await
+    # A client that has an ETag from elsewhere gets no word from Seafowl that its answer still holds.
+    answer = routes.get(at(query), headers={"If-None-Match": "e2e0"} if is_nested else {})
+    assert answer.headers["X-Cache"] == ("EXPIRED" if is_nested else "REVALIDATED")
+    assert (answer.text != first.text) is is_nested
+    assert ("ETag" in first.headers, "ETag" in answer.headers) == (not is_nested, not is_nested)
+    assert [note["if-none-match"] for note in routes.notes(query)] == ["", "" if is_nested else "e2e0"]
+
+
+@pytest.mark.parametrize(
+    ("ttl", "query"),
+    [
+        (1, proven("plan 100ms")),
+        (3, proven("plan 100ms")),
+        (1, proven("plan 100ms changing")),
+        (1, "plan 100ms"),
+        (3, "sleep 100ms"),
+    ],
+)
 def test_under_load_one_visitor_at_a_time_asks_anew_and_nobody_waits_for_it(
     routes: Routes, ttl: int, query: str
 ) -> None:
     routes.configure(cache={"ttl": f"{ttl}s"})
-    query = f"{query} {ttl}"
+    is_proven = query.startswith("SELECT")
+    query = f"{query} -- {ttl}"
     visits = under_load(routes, query, seconds=3 * ttl + 2)
     asked = routes.notes(query)
     assert {cache for _, cache, _ in visits[CLIENTS:]} == {"HIT", "STALE", "UPDATING"}, "nobody waits"
     for one, next_one in itertools.pairwise(asked):
         assert one.get("until", time.time()) <= next_one["from"], "a reader is asked by one visitor at a time"
     assert len(asked) >= 3, "or it was never asked anew"
-    assert [note["if-none-match"] != "" for note in asked] == [False] + [True] * (len(asked) - 1)
+    assert [note["if-none-match"] != "" for note in asked] == [False] + [is_proven] * (len(asked) - 1)
 
 
 @pytest.mark.parametrize(
     ("query", "ttl"),
     [
+        (proven("plan 100ms"), 1),
+        (proven("plan 100ms changing"), 1),
+        (proven("sleep 1500ms changing"), 1),
+        (proven("stream 1500ms changing"), 1),
+        (proven("stream 1500ms changing"), 2),
         ("plan 100ms", 1),
-        ("plan 100ms changing", 1),
-        ("sleep 1500ms changing", 1),
-        ("stream 1500ms changing", 1),
-        ("stream 1500ms changing", 2),
+        ("sleep 1500ms", 1),
+        ("stream 1500ms", 2),
     ],
 )
 def test_under_load_no_answer_is_older_than_ttl_and_a_second(routes: Routes, query: str, ttl: int) -> None:
     routes.configure(cache={"ttl": f"{ttl}s"})
-    query = f"{query} aging {ttl}"
+    makes_new = "changing" in query or not query.startswith("SELECT")
+    query = f"{query} -- aging {ttl}"
     visits = under_load(routes, query, seconds=ttl + 4)
     answered = [note["until"] for note in routes.notes(query) if "until" in note]
     for sent_at, _, made_at in visits:
-        confirmed_at = made_at if "changing" in query else max(at for at in answered if at <= sent_at + 1)
+        confirmed_at = made_at if makes_new else max(at for at in answered if at <= sent_at + 1)
         assert sent_at - confirmed_at < ttl + 1 + ON_THE_WAY
 
 
@@ -327,7 +378,7 @@ def under_load(routes: Routes, query: str, seconds: float) -> list[tuple[float, 
 
     def visit(session: requests.Session) -> tuple[float, str, float]:
         sent_at = time.time()
-        answer = session.get(f"{routes.url}/q/{query}", timeout=60)
+        answer = session.get(f"{routes.url}{at(query)}", timeout=60)
         assert answer.status_code == 200
         return sent_at, answer.headers["X-Cache"], answer.json()["at"]
 
@@ -342,12 +393,13 @@ def under_load(routes: Routes, query: str, seconds: float) -> list[tuple[float, 
         return sorted(itertools.chain.from_iterable(threads.map(client, range(CLIENTS))))
 
 
-@pytest.mark.parametrize("query", ["sleep 1", "sleep 2500ms", "stream 2500ms"])
+@pytest.mark.parametrize("query", ["sleep 100ms", proven("sleep 1"), proven("sleep 2500ms"), proven("stream 2500ms")])
 def test_a_new_query_that_many_ask_at_once_is_run_once(routes: Routes, query: str) -> None:
+    routes.configure(cache={"ttl": "2s"})
     for number in range(2):
-        query = f"{query} {number}"
+        query = f"{query} -- {number}"
         with ThreadPoolExecutor(CLIENTS) as threads:
-            answers = list(threads.map(lambda _, query=query: routes.get(f"/q/{query}"), range(CLIENTS)))
+            answers = list(threads.map(lambda _, query=query: routes.get(at(query)), range(CLIENTS)))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.text for answer in answers}) == 1
         runs = [note for note in routes.notes(query) if not note["if-none-match"]]
@@ -399,6 +451,68 @@ def test_an_answer_that_depends_on_more_than_the_rows_of_tables_is_not_kept(rout
         assert routes.get(f"/q/{query}").headers["X-Cache"] == "BYPASS"
         assert routes.get("/q/h", headers={"X-Seafowl-Query": query.replace("(", "%28")}).status_code == 200
     assert len(routes.notes(query)) - before == 4
+
+
+def lasting(routes: Routes, path: str, header: str | None = None) -> bool:
+    """Whether the answer has an ETag; the path and X-Seafowl-Query go as they are."""
+    connection = http.client.HTTPConnection("127.0.0.1", routes.port, timeout=60)
+    with closing(connection):
+        connection.request("GET", path, headers={} if header is None else {"X-Seafowl-Query": header})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        return answer.getheader("ETag") is not None
+
+
+def test_only_an_answer_whose_etag_is_proven_to_tell_all_has_one(routes: Routes) -> None:
+    assert [query for query in PROVEN if not lasting(routes, "/q/hash", quote(query))] == []
+    assert [query for query in NOT_PROVEN if lasting(routes, "/q/hash", quote(query))] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), query=st.sampled_from([*PROVEN, *NOT_PROVEN]), in_path=st.booleans())
+def test_how_a_query_is_encoded_does_not_change_the_proof(
+    running: Routes, data: st.DataObject, query: str, in_path: bool
+) -> None:
+    plain = ALWAYS_PLAIN if in_path else ALWAYS_PLAIN | set('"#/?.<>[]{}|^`\\ ')
+    kept = data.draw(st.sets(st.sampled_from(sorted(plain))))
+    lower = data.draw(st.booleans())
+    encoded = "".join(
+        letter if letter in kept else "".join(f"%{byte:02x}" if lower else f"%{byte:02X}" for byte in letter.encode())
+        for letter in query
+    )
+    # A header's blanks at its ends are not part of it, and change no query.
+    found = lasting(running, f"/q/{encoded}?v=1.5") if in_path else lasting(running, "/other/q/hash", encoded)
+    assert found is (query in PROVEN)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/q/SELECT%201", {"Content-Type": "application/json"}, b'{"query": "SELECT (SELECT 1)"}'),
+        (
+            "/q/SELECT%201",
+            {"Content-Type": "application/json", "Transfer-Encoding": "chunked"},
+            b'7\r\n{"a":1}\r\n0\r\n\r\n',
+        ),
+        ("/q/hash", {"X-Seafowl-Query": "SELECT%201%"}, b""),
+        ("/q/SELECT%201%ff", {}, b""),
+        ("/q/SELECT%201%C3", {}, b""),
+        ("/q/hash", {"X-Seafowl-Query": "SELECT%201%00"}, b""),
+        ("/q/SELECT%201/2", {}, b""),
+        ("/q/SELECT%201%0D%2C2", {}, b""),
+    ],
+)
+def test_what_is_not_certainly_the_query_that_seafowl_runs_is_not_proven(
+    routes: Routes, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    length = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(body))}
+    lines = [f"GET {path} HTTP/1.1", "Host: x", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in {**headers, **length}.items()]
+    for _ in range(2):
+        answer = sent(routes, "\r\n".join([*lines, "", ""]).encode() + body)
+        assert answer.startswith("HTTP/1.1 200")
+        assert "\r\nETag:" not in answer
+        assert ("X-Cache: BYPASS" in answer) is (body != b""), "the key does not know the body"
 
 
 @pytest.mark.parametrize("path", ["/q/SELECT%201.5", "/q/SELECT%20*%20FROM%20public.t", "/w/q/SELECT%201.5"])
