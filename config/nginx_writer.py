@@ -54,7 +54,7 @@ def routes(ingress: IngressSettings) -> str:
             proxy_send_timeout {shown(ingress.write_timeout)};
             {NEXT_CANDIDATE}
             error_page 502 504 = @writer_away;
-            # Seafowl's ETag does not know all that an answer depends on: a client that keeps one would keep it for ever.
+            # Seafowl's ETag does not know all that an answer depends on: a client would keep an answer for ever.
             proxy_hide_header ETag;
             if ($path_at_writer = "") {{
                 return 400;

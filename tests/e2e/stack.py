@@ -14,6 +14,7 @@ import requests
 import yaml
 
 from cluster import labels
+from config.layout import SEAFOWL_PORT
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "seafowl"
@@ -204,10 +205,18 @@ class Stack:
         assert answer.status_code == 200, f"{answer.status_code}: {answer.text}"
         return [json.loads(line) for line in answer.text.splitlines()]
 
-    def read_from(self, container: Any, query: str) -> list[dict[str, Any]]:
-        """Ask one node, past the ingress."""
+    def read_from(self, reader: Any, query: str) -> list[dict[str, Any]]:
+        """Ask one reader, past the ingress."""
         body = json.dumps({"query": query})
-        command = ["curl", "-sf", "-H", "Content-Type: application/json", "http://127.0.0.1:8080/q", "-d", body]
-        code, output = container.exec_run(command)
-        assert code == 0, f"{container.name}: {output!r}"
+        command = [
+            "curl",
+            "-sf",
+            "-H",
+            "Content-Type: application/json",
+            f"http://127.0.0.1:{SEAFOWL_PORT}/q",
+            "-d",
+            body,
+        ]
+        code, output = reader.exec_run(command)
+        assert code == 0, f"{reader.name}: {output!r}"
         return [json.loads(line) for line in output.decode().splitlines()]

@@ -17,7 +17,7 @@ import pytest
 from bench.deployments import COMPOSE_PORT
 from bench.environment import leftovers, remove_leftovers
 from bench.figures import Result, read_results
-from bench.measures import changes, reads, start
+from bench.measures import changes, ordered, reads, start, upload, wear
 from bench.rounds import TOPICS
 from tests.e2e.stack import ROOT
 
@@ -56,13 +56,14 @@ def results(tools: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 def test_the_cut_measures_both_sides(results: dict[str, Result]) -> None:
-    assert set(results) == {"start", "scaling", "reads"}
+    assert set(results) == {"start", "scaling", "reads", ordered.TOPIC, upload.TOPIC, wear.TOPIC}
     for side in ("ours", "compose"):
         for topic, what in (
             ("start", start.FIRST_WRITE),
             ("start", start.FIRST_READ),
             ("scaling", changes.failed_requests(changes.scale_label(1, 3))),
             ("reads", reads.label(reads.THROUGH, 8)),
+            (ordered.TOPIC, ordered.ONE_TABLE),
         ):
             figure = results[topic].figure(what, side)
             assert figure is not None, f"{side}: {what}"
@@ -73,6 +74,47 @@ def test_no_request_fails_on_our_side_while_readers_come_and_go(results: dict[st
     failed = [one for one in results["scaling"].figures if one.side == "ours" and one.unit == "requests"]
     assert len(failed) == len(changes.STEPS_DOWN + changes.STEPS_UP)
     assert [one.what for one in failed if sum(one.values)] == []
+
+
+def test_no_row_of_several_clients_is_lost_and_each_way_to_write_is_measured(results: dict[str, Result]) -> None:
+    written = results[ordered.TOPIC]
+    for what, counted in ((ordered.ACKNOWLEDGED, 40), (ordered.LOST, 0), (ordered.TWICE, 0)):
+        figure = written.figure(what)
+        assert figure is not None and figure.values == (counted,), what
+    rates = [
+        written.figure(what)
+        for what in (
+            ordered.ALONE,
+            ordered.MANY_THROUGH,
+            ordered.MANY_STRAIGHT,
+            ordered.ONE_THROUGH,
+            ordered.ONE_STRAIGHT,
+        )
+    ]
+    assert all(rate is not None and rate.median > 0 for rate in rates)
+    assert len(written.goals) == 5
+
+
+def test_an_upload_is_measured_both_ways_and_the_gate_has_little_of_it_in_memory(results: dict[str, Result]) -> None:
+    for what in (upload.THROUGH, upload.STRAIGHT):
+        figure = results[upload.TOPIC].figure(what)
+        assert figure is not None and figure.median > 0
+    memory = results[upload.TOPIC].figure(upload.GATE_MEMORY)
+    assert memory is not None
+    assert 5 < memory.median < 60, "MiB of the gate, not of anything else"
+
+
+def test_wear_is_measured_with_maintenance_and_without_and_no_read_fails_meanwhile(results: dict[str, Result]) -> None:
+    worn = results[wear.TOPIC]
+    for what in (wear.INSERT, wear.COUNT):
+        for how in (wear.WITH, wear.WITHOUT):
+            steps = worn.figure(wear.by_commits(what, how))
+            assert steps is not None and len(steps.values) == 2, "60 commits"
+    for what in (wear.READS_ALONE, wear.READS_MEANWHILE, wear.MAINTAINED):
+        figure = worn.figure(what)
+        assert figure is not None and figure.median > 0
+    failed = worn.figure(wear.FAILED_READS)
+    assert failed is not None and sum(failed.values) == 0
 
 
 def test_the_results_say_what_was_measured_and_what_was_a_stand_in(results: dict[str, Result]) -> None:

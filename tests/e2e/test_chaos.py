@@ -21,7 +21,13 @@ DOCUMENT = """# Before
 
 after
 """
-FAULTS = ["a reader killed", "the writer killed", "MinIO killed", "the writer removed by hand"]
+FAULTS = [
+    "a reader killed",
+    "the writer killed",
+    "MinIO killed",
+    "the writer removed by hand",
+    "the maintenance of tables killed",
+]
 
 
 def chaos(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +55,11 @@ def test_nothing_is_lost_and_nobody_is_needed_where_a_part_dies_or_is_removed(tm
         assert row.endswith("| met |"), row
         acknowledged = re.match(r"\| [^|]+ \| (\d+) of \d+ \|", row)
         assert acknowledged is not None and int(acknowledged[1]) > 0, "else nothing could be lost"
+    (ending,) = [row for name, row in rows.items() if name == "static"]
+    assert ending.endswith("| 0 | 0 | 0 | met |"), "what was written is there at the end, once"
+    _, name, faults, acknowledged, shared, *_ = (cell.strip() for cell in ending.split("|"))
+    assert (name, faults) == ("static", str(len(FAULTS)))
+    assert int(acknowledged) > int(shared) > 0
     assert text.startswith("# Before\n")
     assert text.endswith("\nafter\n")
     left = docker.from_env().containers.list(all=True, filters={"name": f"chaos-{port}"})

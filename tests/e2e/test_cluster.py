@@ -11,6 +11,13 @@ from tests.e2e.stack import Stack
 
 ROWS = [{"n": 1}, {"n": 2}]
 ALL_ROWS = "SELECT n FROM numbers ORDER BY n"
+RENDERED = {
+    "object-store": "/etc/minio/*",
+    "writer": "/etc/litefs.yml /etc/seafowl/writer.toml",
+    "reader": "/etc/litefs.yml /etc/seafowl/seafowl.toml",
+    "ingress": "/etc/nginx/start.sh /etc/ingress/*",
+}
+"""Role → the files that the program rendered for a container of it."""
 
 
 def passwords(cluster: Stack) -> set[str]:
@@ -65,9 +72,10 @@ def test_no_credential_is_in_the_state_in_clear_text(cluster: Stack) -> None:
 def test_no_credential_is_in_a_rendered_file_or_a_log(cluster: Stack) -> None:
     for container in cluster.containers():
         log = container.logs().decode(errors="replace")
-        files = container.exec_run(
-            ["sh", "-c", "cat /etc/litefs.yml /etc/seafowl/seafowl.toml /etc/nginx/nginx.conf /etc/minio/start.sh"]
-        ).output.decode()
+        command = f"cat {RENDERED[container.labels[labels.ROLE]]}"
+        code, output = container.exec_run(["sh", "-c", command])
+        files = output.decode()
+        assert code == 0, f"{container.name}: {files}"
         for password in passwords(cluster):
             assert password not in log, container.name
             assert password not in files, container.name

@@ -3,27 +3,31 @@
 What this does not prove: that what is measured is what is meant (tests/e2e/test_bench.py runs a cut of it).
 """
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bench import environment
+from bench import environment, write_client
 from bench.commands import Command
 from bench.compare import main, verdict
 from bench.deployments import compose_images
 from bench.figures import About, Figure, Goal, Record, Result, Side, Unit, percentile, read_results
 from bench.goals import PROVIDER, SEAFOWL, goals, per_reader_ms
-from bench.measures import changes, engine, reads, start
+from bench.measures import changes, engine, ordered, reads, start, upload, wear
 from bench.plots import draw
 from bench.report import PAGE, PLOTS, figures_text, with_figures
 from bench.rounds import RESULTS, SETTINGS, TOPICS
@@ -91,8 +95,9 @@ def test_a_cell_has_the_median_and_the_spread() -> None:
     assert cell(None) == "–"
 
 
-def test_failures_of_one_round_do_not_disappear_in_a_median() -> None:
-    assert cell(figure("failed", 0, 0, 4, unit="requests")) == "4 in all"
+@pytest.mark.parametrize("unit", ["requests", "rows"])
+def test_failures_of_one_round_do_not_disappear_in_a_median(unit: Unit) -> None:
+    assert cell(figure("failed", 0, 0, 4, unit=unit)) == "4 in all"
 
 
 def test_a_ratio_is_ours_by_the_others() -> None:
@@ -173,6 +178,61 @@ def test_an_up_without_a_change_is_judged_by_the_empty_program_of_its_own_rounds
     }
 
 
+def test_one_lost_row_of_one_round_misses_the_goal_and_those_of_compose_are_not_ours() -> None:
+    lost = figure(ordered.LOST, 0, 1, unit="rows")
+    assert met(ordered.TOPIC, lost, figure(ordered.LOST, 90, side="compose", unit="rows")) == {ordered.LOST: False}
+    assert met(ordered.TOPIC, figure(ordered.LOST, 0, 0, unit="rows")) == {ordered.LOST: True}
+
+
+@pytest.mark.parametrize(
+    ("topic", "what", "other", "least"),
+    [
+        (ordered.TOPIC, ordered.ONE_TABLE, ordered.ALONE, 1.0),
+        (ordered.TOPIC, ordered.MANY_THROUGH, ordered.MANY_STRAIGHT, 0.9),
+        (ordered.TOPIC, ordered.ONE_THROUGH, ordered.ONE_STRAIGHT, 0.95),
+        (upload.TOPIC, upload.THROUGH, upload.STRAIGHT, 0.9),
+    ],
+)
+def test_two_ways_to_write_are_compared_round_by_round(topic: str, what: str, other: str, least: float) -> None:
+    beside = figure(other, 100, 50, 25, unit="writes/s")
+    for factor, reached in ((least, True), (least - 0.02, False)):
+        # In one round the machine had something else to do.
+        measured = figure(what, 100 * factor, 10, 25 * factor, unit="writes/s")
+        assert met(topic, measured, beside) == {f"{what}, of: {other}": reached}
+
+
+@pytest.mark.parametrize(("mebibytes", "reached"), [(59, True), (61, False)])
+def test_the_gates_memory_is_judged_by_the_most_of_all_rounds(mebibytes: float, reached: bool) -> None:
+    memory = figure(upload.GATE_MEMORY, 30, 30, mebibytes, unit="MiB")
+    assert met(upload.TOPIC, memory) == {upload.GATE_MEMORY: reached}
+    (goal,) = goals(upload.TOPIC, [memory], (SEAFOWL, PROVIDER))
+    assert goal.stand_ins == (), "the gate is no stand-in"
+
+
+@pytest.mark.parametrize("what", [wear.INSERT, wear.COUNT])
+@pytest.mark.parametrize(("milliseconds", "reached"), [(119, True), (121, False)])
+def test_wear_is_judged_by_the_last_ones_beside_the_first_with_maintenance_alone(
+    what: str, milliseconds: float, reached: bool
+) -> None:
+    begin, end = figure(wear.first(what, wear.WITH), 60), figure(wear.last(what, wear.WITH), milliseconds)
+    without = figure(wear.first(what, wear.WITHOUT), 60), figure(wear.last(what, wear.WITHOUT), 900)
+    assert met(wear.TOPIC, begin, end, *without) == {f"{end.what}, of the first": reached}
+
+
+@pytest.mark.parametrize(("milliseconds", "reached"), [(23, True), (25, False)])
+def test_what_readers_notice_of_the_maintenance_is_judged_in_each_round(milliseconds: float, reached: bool) -> None:
+    alone = figure(wear.READS_ALONE, 20, 200, 20, unit="ms")
+    meanwhile = figure(wear.READS_MEANWHILE, milliseconds, 210, milliseconds, unit="ms")
+    failed = figure(wear.FAILED_READS, 0, 0, 1, unit="requests")
+    judged = met(wear.TOPIC, alone, meanwhile, failed)
+    assert judged == {f"{wear.READS_MEANWHILE}, of alone": reached, wear.FAILED_READS: False}
+
+
+def test_times_of_commits_become_a_median_a_step_though_not_each_was_measured() -> None:
+    took = [(number, float(number)) for number in range(0, 120, 5)]
+    assert wear.steps(took, 120) == [22.5, 72.5, 107.5]
+
+
 @pytest.mark.parametrize(("mebibytes", "reached"), [(14.0, True), (19.5, False)])
 def test_nginx_takes_less_than_20_megabytes(mebibytes: float, reached: bool) -> None:
     assert met("memory", figure(start.memory("ingress"), mebibytes, unit="MiB")) == {"NGINX": reached}
@@ -192,8 +252,11 @@ def test_a_goal_names_only_stand_ins_that_were_there() -> None:
     ("setting", "side", "failed", "code"),
     [("cut", "ours", 0, 0), ("cut", "ours", 1, 1), ("cut", "compose", 1, 0), ("short", "ours", 1, 0)],
 )
-def test_the_cut_fails_where_a_request_failed_on_our_side(setting: str, side: Side, failed: int, code: int) -> None:
-    assert verdict(SETTINGS[setting], [result(figure("failed", failed, side=side, unit="requests"))]) == code
+@pytest.mark.parametrize("unit", ["requests", "rows"])
+def test_the_cut_fails_where_a_request_failed_or_a_row_was_lost_on_our_side(
+    setting: str, side: Side, failed: int, code: int, unit: Unit
+) -> None:
+    assert verdict(SETTINGS[setting], [result(figure("failed", failed, side=side, unit=unit))]) == code
 
 
 def test_what_a_benchmark_starts_hears_a_ctrl_c_though_its_own_shell_does_not() -> None:
@@ -204,6 +267,97 @@ def test_what_a_benchmark_starts_hears_a_ctrl_c_though_its_own_shell_does_not() 
     shell = f"trap '' INT; exec {sys.executable} -c \"{program}\""
     done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not int(done.stdout.split()[1], 16) & 1 << (signal.SIGINT - 1)
+
+
+# The clients in the writer's container
+
+
+class Writer:
+    """A node that keeps what it is sent; statements with `refused` in them get 503."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.uploads: list[bytes] = []
+
+    def take(self, path: str, body: bytes) -> int:
+        """The status of the answer."""
+        if path == "/w/upload/public/rows":
+            self.uploads.append(body)
+            return 200
+        assert path == "/w/q"
+        self.statements.append(json.loads(body)["query"])
+        return 503 if "refused" in self.statements[-1] else 200
+
+
+@pytest.fixture
+def writer() -> Iterator[tuple[Writer, dict[str, Any]]]:
+    """A node, and where it listens."""
+    node = Writer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.send_response(node.take(self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield node, {"host": "127.0.0.1", "port": server.server_address[1], "path": "/w"}
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_each_client_sends_its_statements_in_their_order_and_gets_its_answers(
+    writer: tuple[Writer, dict[str, Any]],
+) -> None:
+    node, target = writer
+    nobody = {**target, "port": 1}
+    clients = [[(0, "a1"), (0, "refused a2"), (0, "a3")], [(0, "b1"), (1, "b2"), (0, "b3")]]
+    done = write_client.insert([target, nobody], clients)
+    assert [[status for status, _ in answers] for answers in done["answers"]] == [[200, 503, 200], [200, 0, 200]]
+    for client in "ab":
+        sent = [statement for statement in node.statements if client in statement]
+        assert sent == [statement for to, statement in clients["ab".index(client)] if to == 0]
+
+
+def test_an_upload_is_a_whole_form_of_rows_that_is_not_larger_than_asked(writer: tuple[Writer, dict[str, Any]]) -> None:
+    node, target = writer
+    done = write_client.upload(target, "rows", 2)
+    (form,) = node.uploads
+    assert done["status"] == 200
+    assert 1 < done["mebibytes"] < len(form) / 1024 / 1024 <= 2
+    head, rows = form.split(b"\r\n\r\n")
+    assert b'filename="rows.csv"' in head
+    lines, end = rows.split(b"\r\n", 1)
+    assert end == b"--end-of-the-rows--\r\n"
+    columns, *values = lines.decode().splitlines()
+    assert columns == "id,text"
+    assert all(re.fullmatch(r"\d{8},[0-9a-f]{48}", value) for value in values)
+
+
+def test_the_memory_of_a_program_is_the_most_that_it_had_and_of_no_other(tmp_path: Path) -> None:
+    program = tmp_path / "hungry"
+    program.write_text("taken = bytearray(100 * 1024 * 1024); del taken; print(flush=True); input()")
+    assert write_client.memory("hungry") == {"mebibytes": 0}
+    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 100 < write_client.memory("hungry")["mebibytes"] < 200
+        process.communicate(b"\n")
+
+
+def test_the_client_is_one_program_without_anything_but_pythons_own_library() -> None:
+    program = Path(write_client.__file__).read_text()
+    asked = json.dumps({"command": "memory", "program": "no such program"})
+    isolated = [sys.executable, "-I", "-S", "-c", program, asked]
+    done = subprocess.run(isolated, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"mebibytes": 0}
 
 
 # The page and the plots
@@ -235,6 +389,25 @@ def test_a_plot_of_the_same_figures_is_the_same_file(tmp_path: Path) -> None:
     assert text == (tmp_path / "b" / "start.svg").read_text()
     assert "<dc:date>" not in text
     assert start.FIRST_WRITE in text, "text is text, which a diff shows"
+
+
+@pytest.mark.parametrize("topic", [ordered.TOPIC, upload.TOPIC])
+def test_what_clients_write_is_drawn_as_bars_of_both_sides(topic: str, tmp_path: Path) -> None:
+    what = {ordered.TOPIC: ordered.ONE_TABLE, upload.TOPIC: upload.THROUGH}[topic]
+    rates = figure(what, 9, 10, 11, unit="writes/s"), figure(what, 5, side="compose", unit="writes/s")
+    assert draw([result(*rates, topic=topic)], tmp_path) == [f"{topic}.svg"]
+    assert what in (tmp_path / f"{topic}.svg").read_text()
+
+
+def test_wear_is_drawn_over_the_number_of_commits(tmp_path: Path) -> None:
+    lines = [
+        figure(wear.by_commits(what, how), *range(1, 20), unit="ms")
+        for what in (wear.INSERT, wear.COUNT)
+        for how in (wear.WITH, wear.WITHOUT)
+    ]
+    assert draw([result(*lines, topic=wear.TOPIC)], tmp_path) == ["wear.svg"]
+    text = (tmp_path / "wear.svg").read_text()
+    assert all(told in text for told in ("commits of the table", "INSERT, with maintenance", "count(*), without"))
 
 
 # The Compose example

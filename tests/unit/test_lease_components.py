@@ -267,6 +267,17 @@ def test_a_candidate_has_a_seafowl_for_each_role(elected: Record, part: str) -> 
     assert files["/etc/seafowl/reader.toml"] == uploads(part_of(elected, "reader-0"))["/etc/seafowl/seafowl.toml"]
 
 
+def test_the_writer_of_a_static_lease_has_the_seafowl_of_a_primary_and_none_that_only_reads(
+    elected: Record, static: Record
+) -> None:
+    files, candidates_files = (uploads(part_of(record, "writer-0")) for record in (static, elected))
+    assert files.keys() == {"/etc/litefs.yml", "/etc/seafowl/writer.toml"}
+    assert files["/etc/seafowl/writer.toml"] == candidates_files["/etc/seafowl/writer.toml"]
+    assert part_of(static, "writer-0").inputs["entrypoints"][:2] == ["seafowl-supervisor", "prepare"]
+    assert not [name for name in envs(part_of(static, "writer-0")) if name.startswith("READER__")]
+    assert networks(part_of(static, "writer-0")) == {FRONT: ["seafowl-writers"], BACK: ["writer-0"]}
+
+
 def test_all_candidates_but_the_first_join_the_cluster_that_it_founds(elected: Record) -> None:
     commands = {part: part_of(elected, part).inputs["entrypoints"] for part in [*CANDIDATES, *READERS]}
     assert {part for part, command in commands.items() if "--join" in command} == {"writer-1", "writer-2"}
@@ -487,13 +498,14 @@ def test_a_candidate_whose_litefs_does_not_answer_is_not_healthy(shell: Shell, s
     assert not shell.run(candidate_healthy(standby_reads), "<html>", info_code=22)[0]
 
 
-def test_candidates_and_readers_are_checked_as_what_they_are(elected: Record, theirs: Record) -> None:
+def test_nodes_are_checked_as_what_they_are(elected: Record, theirs: Record, static: Record) -> None:
     def check(record: Record, part: str) -> str:
         return part_of(record, part).inputs["healthcheck"]["tests"][1]
 
     assert {check(elected, part) for part in CANDIDATES} == {candidate_healthy(False)}
     assert {check(theirs, part) for part in CANDIDATES[:2]} == {candidate_healthy(True)}
     assert {check(record, part) for record in (elected, theirs) for part in READERS} == {HEALTHY["reader"]}
+    assert check(static, "writer-0") == HEALTHY["writer"]
 
 
 def test_the_writer_is_asked_again_where_consul_changed() -> None:

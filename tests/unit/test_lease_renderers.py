@@ -75,15 +75,17 @@ def test_readers_start_litefs_itself_and_all_alike() -> None:
     assert len({render_litefs_yml("reader", f"reader-{index}") for index in range(3)}) == 1
 
 
-def test_with_a_static_lease_the_supervisor_asks_no_consul_and_has_no_standby() -> None:
-    options = run_options(lease=None)
-    assert (options.consul, options.candidates, options.reader_config, options.standby_reads) == (
-        None,
-        None,
-        None,
-        False,
-    )
-    assert understood(litefs_command("writer", "writer-0", None)).consul is None
+def test_with_a_static_lease_the_supervisor_runs_as_with_one_in_consul_but_for_consul_and_standbys() -> None:
+    of_others = {"consul": None, "key": None, "ttl": None, "candidates": None, "reader_config": None}
+    assert vars(run_options(lease=None)) == {**vars(run_options()), **of_others}
+
+
+def test_with_a_static_lease_the_supervisor_asks_no_consul_before_litefs_and_starts_it() -> None:
+    options = understood(litefs_command("writer", "writer-0", None))
+    assert (options.consul, options.join) == (None, False), "there is nobody to join"
+    assert options.program == ["litefs", "mount", "-config", "/etc/litefs.yml"]
+    assert options.data == Path(candidate(lease=None)["data"]["dir"])
+    assert options.catalog.parent == Path(candidate(lease=None)["fuse"]["dir"])
 
 
 @pytest.mark.parametrize("lease", [None, LEASE])
@@ -117,7 +119,7 @@ def test_readers_are_no_candidates_and_share_one_text() -> None:
     assert (lease["hostname"], lease["advertise-url"]) == ("${HOSTNAME}", f"http://{OWN_ADDRESS}")
 
 
-def test_readers_wait_for_the_catalog_as_with_a_static_lease() -> None:
+def test_whatever_the_lease_readers_wait_for_the_catalog() -> None:
     steps = [yaml.safe_load(render_litefs_yml("reader", "reader-0", lease))["exec"] for lease in (None, LEASE)]
     assert steps[0] == steps[1]
     assert "until [ -s /litefs/seafowl.sqlite ]" in steps[0][0]["cmd"], "a Seafowl that finds no catalog dies"
@@ -244,6 +246,13 @@ def test_a_seafowl_that_only_reads_is_reached_from_the_front_network(standby: bo
     assert (http["bind_host"], http["bind_port"]) == ("0.0.0.0", 8080)
 
 
+def test_both_of_a_candidate_s_seafowls_plan_with_their_own_container_s_memory() -> None:
+    config = {"resources": {"writer": {"memory": "1GiB"}, "reader": {"memory": "8GiB"}}}
+    writer, standby = seafowl("writer", **config), seafowl("reader", standby=True, **config)
+    assert standby["runtime"] == writer["runtime"]
+    assert seafowl("reader", **config)["runtime"]["max_memory"] > 1024
+
+
 # nginx.conf
 
 
@@ -280,13 +289,6 @@ def writers_locations(conf: Block) -> dict[str, list[Block]]:
         "health": [http, public, block(public, "location", "=", "/w/healthz")],
         "answering": [http, private, block(private, "location", "=", "/answering/writer")],
     }
-
-
-def test_both_of_a_candidate_s_seafowls_plan_with_their_own_container_s_memory() -> None:
-    config = {"resources": {"writer": {"memory": "1GiB"}, "reader": {"memory": "8GiB"}}}
-    writer, standby = seafowl("writer", **config), seafowl("reader", standby=True, **config)
-    assert standby["runtime"] == writer["runtime"]
-    assert seafowl("reader", **config)["runtime"]["max_memory"] > 1024
 
 
 @pytest.mark.parametrize("location", ["writes", "uploads", "health", "answering"])

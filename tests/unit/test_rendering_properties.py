@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,6 +89,12 @@ CONFIGS = st.fixed_dictionaries(
             {},
             optional={"writer": limits(128), "reader": limits(128), "objectStore": limits(512), "ingress": limits(32)},
         ),
+        "maintenance": parts(
+            enabled=st.booleans(),
+            interval=times(1, 3600) | st.integers(1000, 3_600_000).map(lambda n: f"{n}ms"),
+            history=st.integers(0, 87600).map(lambda hours: f"{hours}h"),
+            versions=st.integers(10, 100_000),
+        ),
         "retainData": st.booleans(),
         "lease": st.sampled_from(["static", "consul"]),
         "writerCandidates": st.integers(1, 9),
@@ -114,16 +121,17 @@ def object_store(s: Settings) -> dict[str, str]:
     return store.model_dump(exclude_none=True) if isinstance(store, S3Settings) else {"bucket": "b", "region": "r"}
 
 
-@given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))
-def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], role: NodeRole) -> None:
-    s = validated(config)
-    text = render_seafowl_toml(role, s, object_store(s))
-    assert text == render_seafowl_toml(role, validated(config), object_store(validated(config)))
+@given(config=CONFIGS, seafowl=st.sampled_from([("writer", False), ("reader", False), ("reader", True)]))
+def test_seafowl_toml_parses_back_to_the_settings(config: dict[str, Any], seafowl: tuple[NodeRole, bool]) -> None:
+    s, (role, standby) = validated(config), seafowl
+    text = render_seafowl_toml(role, s, object_store(s), standby=standby)
+    assert text == render_seafowl_toml(role, validated(config), object_store(validated(config)), standby=standby)
     document = tomllib.loads(text)
     assert document["object_store"] == {"type": "s3", **object_store(s)}
     mode = s.writer_journal_mode if role == "writer" else s.reader_journal_mode
     assert document["catalog"]["journal_mode"] == mode
     http = document["frontend"]["http"]
+    assert (http["bind_host"] == "127.0.0.1") is (role == "writer"), "only the gate may be asked to write"
     assert http["upload_data_max_length"] * 1024 * 1024 >= s.ingress.upload_limit, (
         "Seafowl would refuse what NGINX lets in"
     )
@@ -143,25 +151,23 @@ def test_nginx_conf_has_no_unknown_directive_and_none_in_a_wrong_place(config: d
     assert int(size[0].removesuffix("m")) * 1024 * 1024 == s.ingress.upload_limit
 
 
-@given(config=CONFIGS, role=st.sampled_from(["writer", "reader"]))
-def test_litefs_yml_does_not_depend_on_the_settings(config: dict[str, Any], role: NodeRole) -> None:
-    validated(config)
-    document = yaml.safe_load(render_litefs_yml(role, f"{role}-0"))
-    assert document["lease"]["candidate"] is (role == "writer")
-
-
-@given(config=CONFIGS, member=st.sampled_from(["writer-0", "writer-8"]))
-def test_whatever_the_lease_litefs_and_the_supervisor_are_told_the_same(config: dict[str, Any], member: str) -> None:
-    s = validated(config)
-    lease = ConsulLease(
+def consul_lease(s: Settings) -> ConsulLease:
+    """A lease in Consul, as the settings want it."""
+    return ConsulLease(
         url=s.consul.address or "http://consul:8500",
         key="seafowl-dev/primary",
         ttl=s.consul.known_ttl,
         lock_delay=s.consul.lock_delay,
         standby_reads=s.standby_reads,
     )
-    text = render_litefs_yml("writer", member, lease)
-    assert text == render_litefs_yml("writer", member, replace(lease))
+
+
+@given(config=CONFIGS, member=st.sampled_from(["writer-0", "writer-8"]))
+def test_litefs_and_the_supervisor_are_told_the_same_of_a_lease_in_consul(config: dict[str, Any], member: str) -> None:
+    s = validated(config)
+    lease = consul_lease(s)
+    text = render_litefs_yml("writer", member, lease, s.maintenance)
+    assert text == render_litefs_yml("writer", member, replace(lease), validated(config).maintenance)
     document = yaml.safe_load(text)
     (step,) = document["exec"]
     for words in (shlex.split(step["cmd"]), litefs_command("writer", member, lease)):
@@ -169,6 +175,24 @@ def test_whatever_the_lease_litefs_and_the_supervisor_are_told_the_same(config: 
         assert (options.consul, options.key) == (document["lease"]["consul"]["url"], "seafowl-dev/primary")
         assert options.hostname == document["lease"]["hostname"] == member
         assert timedelta(seconds=options.ttl) == s.consul.known_ttl
+
+
+@given(config=CONFIGS)
+def test_whatever_the_lease_the_supervisor_is_told_how_tables_are_maintained(config: dict[str, Any]) -> None:
+    s = validated(config)
+    for lease in (None, consul_lease(s)):
+        (step,) = yaml.safe_load(render_litefs_yml("writer", "writer-0", lease, s.maintenance))["exec"]
+        options = _parser().parse_args(shlex.split(step["cmd"])[1:])
+        # (A pause may be rounded.)
+        assert options.maintenance_interval == pytest.approx(s.maintenance.interval.total_seconds(), rel=1e-5)
+        assert timedelta(seconds=options.history) == s.maintenance.history
+        assert (options.versions, options.no_maintenance) == (s.maintenance.versions, not s.maintenance.enabled)
+
+
+@given(config=CONFIGS)
+def test_a_reader_s_litefs_yml_depends_on_no_setting_but_the_lease(config: dict[str, Any]) -> None:
+    s = validated(config)
+    assert render_litefs_yml("reader", "reader-0", None, s.maintenance) == render_litefs_yml("reader", "reader-1")
 
 
 @given(bucket=BUCKETS)

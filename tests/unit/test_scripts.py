@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.seafowl_node import HEALTHY
+from config.layout import SEAFOWL_PORT, WRITE_PORT
 from config.litefs import NodeRole
 from config.minio import render_minio_start
 
@@ -153,8 +154,9 @@ ALONE_INFO = '{"isPrimary":false,"candidate":false,"path":"/litefs"}'
 def test_a_node_is_healthy_if_it_serves_and_is_or_follows_the_primary(
     tmp_path: Path, role: NodeRole, serves: bool, info: str, healthy: bool
 ) -> None:
-    healthz = "exit 0" if serves else "exit 7"
-    answer = f'case "$*" in */healthz) {healthz} ;; *//0123abc.back:20202/info) cat {tmp_path}/info ;; esac'
+    port = WRITE_PORT if role == "writer" else SEAFOWL_PORT
+    served = f"http://127.0.0.1:{port}/healthz" if serves else "nothing"
+    answer = f'case "$*" in *" {served}") ;; *//0123abc.back:20202/info) cat {tmp_path}/info ;; *) exit 7 ;; esac'
     (tmp_path / "info").write_text(info)
     program(tmp_path, "curl", f"#!/bin/sh\n{answer}\n")
     variables = environment(tmp_path, HOSTNAME="0123abc", REPLICATION_NETWORK="back")

@@ -551,41 +551,61 @@ def test_a_seafowl_that_dies_ends_the_node_and_never_with_0(node: Node, code: in
     assert node.ends_with() == exit_code
 
 
-def test_the_writer_of_a_static_lease_takes_writes_on_litefs_s_word_alone(node: Node) -> None:
-    node.litefs.is_primary = True
-    node.start(static=True)
-    node.says("takes writes")
-    assert node.ask() == b"done: write"
-    assert node.consul.requests == []
-    assert not (node.folder / "data" / "was-primary.json").exists(), "there is no other history"
-
-
-def test_the_writer_of_a_static_lease_that_stops_answers_what_runs_and_refuses_what_waits(node: Node) -> None:
-    node.litefs.is_primary = True
-    node.start(static=True)
+@pytest.mark.parametrize("static", [True, False])
+def test_a_writer_that_stops_answers_what_runs_and_refuses_what_waits(node: Node, static: bool) -> None:
+    node.make_primary()
+    node.start(static=static)
     node.says("takes writes")
     running, answers = node.asking("slow")
     node.happens("writer slow")
     with node.sent("write") as waiting:
+        # What came later and waits for nobody has its answer: so the write has been taken, and waits.
+        assert node.ask("read") == b"done: read"
         node.stop()
         refusal = _all_of(waiting)
     assert refusal.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after" in refusal.lower()
+    assert node.refuses(), "no new writes"
     (node.folder / "go").touch()
     running.join(10)
     assert answers == [b"done: slow"]
     assert node.ends_with() == 0
     assert "writer write" not in node.events()
-    assert "handed" not in node.log.read_text()
 
 
-def prepare(node: Node, *more: str) -> str:
+def test_the_writer_of_a_static_lease_takes_writes_on_litefs_s_word_alone(node: Node) -> None:
+    node.start(static=True)
+    node.says("standby: there is no primary")
+    assert node.refuses()
+    node.litefs.is_primary = True
+    node.says("takes writes")
+    assert node.ask() == b"done: write"
+    assert node.consul.requests == []
+
+
+def test_the_writer_of_a_static_lease_that_stops_has_nobody_to_hand_over_to(node: Node) -> None:
+    node.other_at(7)
+    node.litefs.is_primary = True
+    handed: list[str] = []
+    node.litefs.on_handoff = handed.append
+    node.end_codes(9)
+    node.start(static=True)
+    node.says("takes writes")
+    node.stop()
+    assert node.ends_with() == 0, "Docker would take another code for a failure"
+    assert node.events() == ["writer starts", "writer SIGTERM", "writer ends"]
+    assert handed == []
+    assert "handed over" not in node.log.read_text()
+    assert (node.consul.requests, node.other.requests) == ([], [])
+    assert not (node.folder / "data" / "was-primary.json").exists(), "there is no other history"
+
+
+def prepare(node: Node, *more: str, static: bool = False) -> str:
     """What `prepare` and the program that it runs write."""
+    elected = {"consul": node.consul.url, "key": "test/primary", "ttl": "1.5"}
     arguments = {
-        "consul": node.consul.url,
-        "key": "test/primary",
+        **({} if static else elected),
         "hostname": "writer-0",
-        "ttl": "1.5",
         "catalog": f"/litefs/{DATABASE}",
         "data": str(node.folder / "data"),
     }
@@ -607,6 +627,12 @@ def test_prepare_gives_the_lease_back_and_then_runs_the_program(node: Node) -> N
     said = prepare(node, "--", "sh", "-c", "echo now $1", "sh", "litefs")
     assert said == "supervisor: gave back the lease of this node's last run\nnow litefs\n"
     assert not node.consul.sessions
+
+
+def test_prepare_with_a_static_lease_asks_nobody_and_runs_the_program(node: Node) -> None:
+    node.consul.give_lease("writer-0")
+    assert prepare(node, "--", "echo", "now", static=True) == "now\n"
+    assert node.consul.requests == []
 
 
 @beside_the_others

@@ -143,6 +143,27 @@ def test_without_another_candidate_nothing_is_waited_for(cluster: Cluster) -> No
     assert waited < LIMIT
 
 
+def test_where_there_never_is_another_candidate_nobody_is_looked_for_and_nothing_is_said(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    class NoNames(Names):
+        async def addresses(self, name: str) -> list[str]:
+            asked.append(name)
+            return []
+
+    async def run() -> None:
+        alone = Standbys(
+            None, own=f"http://{OWN}:1", database=DATABASE, limit=LIMIT, names=NoNames(), position=cluster.position
+        )
+        await alone.look()
+        assert await alone.successor(Position(5, "five"), 1) is None
+
+    asyncio.run(run())
+    assert (asked, capsys.readouterr().out) == ([], "")
+
+
 def test_a_standby_that_hangs_is_given_up_like_one_that_is_gone(cluster: Cluster) -> None:
     cluster.all_at(5, "five")
 
