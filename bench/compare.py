@@ -1,8 +1,9 @@
 """Measures this project beside the Compose example that a user would run instead: `make bench`.
 
 Both on the same images, one after the other in every round: bring up, change the number of readers, replace all of
-them, read, write, remove. Then what the engine takes. Tables at the end, and a JSON file a topic. Exit code 1 where a
-read failed on our side in the `--cut`, 2 where the benchmark could not begin.
+them, read, write, remove. Then whether a table wears out, and what the engine takes. Tables at the end, and a JSON
+file a topic. Exit code 1 where a read failed or a row was lost on our side in the `--cut`, 2 where the benchmark could
+not begin.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.environment import about, compose_program, has_buildkit, leftovers, problems, remove_leftovers
-from bench.figures import Result
+from bench.figures import FAILURES, Result
 from bench.goals import goals
 from bench.rounds import RESULTS, SETTINGS, TITLES, TOPICS, Run, Setting, new_run
 from bench.stack import local_images
@@ -68,7 +69,7 @@ def _compared(wanted: argparse.Namespace) -> int:
         if setting.warm_up:
             run.warm_up()
         # A later part that fails does not cost what was measured before it.
-        for part in (run.rounds, run.journal_modes, run.engine):
+        for part in (run.rounds, run.journal_modes, run.wear, run.engine):
             part()
             results = _results(run)
             for result in results:
@@ -146,14 +147,14 @@ def _results(run: Run) -> list[Result]:
 
 
 def verdict(setting: Setting, results: Sequence[Result]) -> int:
-    """The exit code: of the cut, 1 where a request failed on our side."""
+    """The exit code: of the cut, 1 where a request failed on our side, or a row was lost."""
     if setting.name != "cut":
         return 0
     failed = [
         figure
         for result in results
         for figure in result.figures
-        if figure.side == "ours" and figure.unit == "requests" and sum(figure.values)
+        if figure.side == "ours" and figure.unit in FAILURES and sum(figure.values)
     ]
     for figure in failed:
         print(f"error: {figure.what}: {sum(figure.values):.0f} on our side", file=sys.stderr)

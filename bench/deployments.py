@@ -12,7 +12,7 @@ from bench.figures import Side
 from bench.stack import BenchStack
 from cluster import labels
 from cluster.engine import DockerHost, Engine, docker_host
-from config.layout import INGRESS_PORT
+from config.layout import INGRESS_PORT, WRITE_PORT
 from config.settings import ImageSettings
 from ops.running import ROOT, RunningStack
 
@@ -58,6 +58,9 @@ class Deployment(ABC):
 
     ingress_port: int
     """Of its ingress, at the container's own address."""
+
+    writer_port: int
+    """Where its writer takes writes, at the container's own address."""
 
     catches_up_by_itself = True
     """Whether its ingress finds new readers without being told."""
@@ -107,6 +110,7 @@ class Ours(Deployment):
     side: Side = "ours"
     label = "this project"
     ingress_port = INGRESS_PORT
+    writer_port = WRITE_PORT
 
     def __init__(self, folder: Path, images: Mapping[str, str], name: str = STACK, port: int = OURS_PORT) -> None:
         self.port = port
@@ -142,6 +146,7 @@ class Compose(Deployment):
     label = "Compose example"
     port = COMPOSE_PORT
     ingress_port = 80
+    writer_port = 8080
     catches_up_by_itself = False
 
     def __init__(self, program: Sequence[str], images: Mapping[str, str]) -> None:
@@ -194,6 +199,7 @@ def compose_images(images: Mapping[str, str]) -> dict[str, str]:
     return {
         "SEAFOWL_IMAGE": used.seafowl,
         "LITEFS_IMAGE": used.litefs,
+        "PYTHON_IMAGE": used.python,
         "MINIO_IMAGE": used.minio,
         "NGINX_IMAGE": used.nginx,
     }

@@ -1,9 +1,11 @@
 """What clients see while the writer dies, is replaced, or is cut off: `make chaos-failover` prints the table of
 README.md, "Failover".
 
-On a stack of its own with two candidates and the defaults: ten writes a second (half CREATE TABLE, half INSERT) and
-fifty reads a second throughout. At the end every acknowledged write is looked for. Exit code 1 where one is lost, one
-was executed twice, a read failed, or a primary acknowledged something when another had been elected.
+On a stack of its own with two candidates and the defaults: ten writes a second (half CREATE TABLE, half INSERT), four
+clients that write into the same two tables at the same moments, and fifty reads a second throughout. After each round
+all rows in the shared tables are counted, and at the end every acknowledged write is looked for. Exit code 1 where one
+is lost, one was executed twice, one was executed though it was answered with 503, a read failed, or a primary
+acknowledged something when another had been elected.
 """
 
 import argparse
@@ -21,7 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.candidates import Candidates, Place, elections, why_nothing_can_be_cut, writes_inside
+from bench.chaos.judgement import missed_by_writes
 from bench.clients import KINDS, Kept, Kind, Reads, Write, Writes, ask
+from bench.shared_writes import TABLES, WRITERS, Counted, SharedWrites
 from bench.stack import BenchStack, local_images
 from ops.client import Client
 from ops.demo import load_seattle
@@ -70,6 +74,8 @@ class Round:
     """From when to when nothing of a kind was acknowledged."""
 
     failed_reads: int
+    counted: Counted
+    """What this round made of the rows in the shared tables."""
 
     @property
     def resumed(self) -> float | None:
@@ -196,8 +202,8 @@ def _measured(console: Console, stack: BenchStack, query: str, wanted: argparse.
     if outcome != "200":
         sys.exit(f"the readers do not answer: {outcome}")
     results: dict[str, list[Round]] = {}
-    writes = Writes(_PORT, "chaos")
-    with Reads(_PORT, query, expected) as reads, writes:
+    writes, shared = Writes(_PORT, "chaos"), SharedWrites(_PORT)
+    with Reads(_PORT, query, expected) as reads, writes, shared:
         chaos = Chaos(stack, writes)
         for case in _cases(console, chaos):
             if wanted.case not in case.label:
@@ -208,26 +214,31 @@ def _measured(console: Console, stack: BenchStack, query: str, wanted: argparse.
                 failed = reads.failed.total()
                 event = case.happens()
                 ended = time.monotonic()
-                result = _round(writes.acknowledged(), event, ended, reads.failed.total() - failed)
+                failed = reads.failed.total() - failed
+                result = _round(writes.acknowledged(), event, ended, failed, shared.counted())
                 results[case.label].append(result)
                 console.print(
                     f"{case.label}, {number + 1} of {number_of_rounds}: {_told(result)}; failed reads "
-                    f"{result.failed_reads}"
+                    f"{result.failed_reads}; shared rows counted {_counted(result.counted)}"
                 )
     console.print("looking for all that was acknowledged …")
     kept = writes.kept()
+    counted = _together([*(one.counted for rounds in results.values() for one in rounds), shared.counted()])
     lost_inside = _missing(chaos.inside)
     console.print(_table(results, kept, writes.done))
     console.print(
         f"{len(writes.acknowledged())} of {len(writes.done)} writes acknowledged, and {len(chaos.inside)} by a primary "
         f"that was about to be cut off; {reads.count} reads. What came of the writes: {writes.outcomes()}"
     )
+    console.print(
+        f"{counted.rows} of {len(shared.done)} rows of {WRITERS} clients in the same {TABLES} tables acknowledged. "
+        f"What came of them: {dict(shared.outcomes())}"
+    )
     problems = [
-        f"{len(kept.lost_ddl) + len(lost_inside)} acknowledged CREATE TABLE lost"
-        if kept.lost_ddl or lost_inside
+        *missed_by_writes(kept, counted),
+        f"{len(lost_inside)} CREATE TABLE lost that a primary acknowledged that was about to be cut off"
+        if lost_inside
         else "",
-        f"{len(kept.lost_inserts)} acknowledged INSERT lost" if kept.lost_inserts else "",
-        f"{len(kept.twice)} writes executed twice" if kept.twice else "",
         f"{reads.failed.total()} reads failed: {dict(reads.failed)}" if reads.failed else "",
         "a primary acknowledged when another had been elected" if _late(results) else "",
     ]
@@ -255,11 +266,11 @@ def _cases(console: Console, chaos: Chaos) -> Sequence[Case]:
     ]
 
 
-def _round(acknowledged: Sequence[Write], event: Event, ended: float, failed_reads: int) -> Round:
+def _round(acknowledged: Sequence[Write], event: Event, ended: float, failed_reads: int, counted: Counted) -> Round:
     pauses: dict[Kind, list[tuple[float, float]]] = {
         kind: _pauses([one.ended for one in acknowledged if one.kind == kind], event.began, ended) for kind in KINDS
     }
-    return Round(event, ended, pauses, failed_reads)
+    return Round(event, ended, pauses, failed_reads, counted)
 
 
 def _pauses(times: Sequence[float], began: float, ended: float) -> list[tuple[float, float]]:
@@ -282,6 +293,23 @@ def _told(result: Round) -> str:
         )
         for kind, pauses in result.pauses.items()
     )
+
+
+def _together(counts: Sequence[Counted]) -> Counted:
+    """All that these counts told, the last one with the most rows."""
+    return Counted(
+        rows=counts[-1].rows,
+        lost=[one for count in counts for one in count.lost],
+        twice=[one for count in counts for one in count.twice],
+        refused=[one for count in counts for one in count.refused],
+    )
+
+
+def _counted(count: Counted) -> str:
+    """What is wrong with the shared rows, in words; how many they are, where nothing is."""
+    wrong = {"lost": count.lost, "twice": count.twice, "refused, and there": count.refused}
+    told = ", ".join(f"{len(ids)} {what}" for what, ids in wrong.items() if ids)
+    return told or f"{count.rows}, all there once"
 
 
 def _missing(tables: Sequence[str]) -> list[str]:
@@ -323,6 +351,7 @@ def _table(results: dict[str, list[Round]], kept: Kept, done: Sequence[Write]) -
         "failed\nreads",
         "acknowledged\nINSERTs lost",
         "acknowledged\nDDL lost",
+        "acknowledged\nshared rows lost",
         "acknowledged after\nanother was elected",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -340,6 +369,7 @@ def _table(results: dict[str, list[Round]], kept: Kept, done: Sequence[Write]) -
             str(sum(one.failed_reads for one in rounds)),
             str(lost["insert"]),
             str(lost["ddl"]),
+            str(sum(len(one.counted.lost) for one in rounds)),
             str(sum(late)) if late else "–",
         )
     return table

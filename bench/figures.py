@@ -13,7 +13,10 @@ Side = Literal["ours", "compose", "empty"]
 
 SIDES: tuple[Side, ...] = ("ours", "compose", "empty")
 
-Unit = Literal["s", "ms", "requests/s", "writes/s", "requests", "MiB"]
+Unit = Literal["s", "ms", "requests/s", "writes/s", "MiB/s", "requests", "writes", "rows", "MiB"]
+
+FAILURES: tuple[Unit, Unit] = ("requests", "rows")
+"""Units of what failed, or was lost: the sum counts, which no median may hide."""
 
 
 class _Frozen(BaseModel):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from bench.figures import Figure, Goal, found
-from bench.measures import changes, engine, reads, replication, start
+from bench.figures import FAILURES, Figure, Goal, found
+from bench.measures import changes, engine, ordered, reads, replication, start, upload, wear
 
 SEAFOWL, PROVIDER = "Seafowl", "Docker provider"
 
@@ -28,6 +28,13 @@ _CONNECTIONS = 8
 _THROUGH_THE_INGRESS = 0.95
 _CACHED_FACTOR = 100
 _CACHED_P99_MS = 5
+_ORDERED = 1.0
+_SIDE_BY_SIDE = 0.9
+_ONE_CLIENT = 0.95
+_UPLOAD = 0.9
+_GATE_MIB = 60
+_WEAR_FACTOR = 2.0
+_MEANWHILE_FACTOR = 1.2
 
 
 def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tuple[Goal, ...]:
@@ -37,6 +44,9 @@ def goals(topic: str, figures: Sequence[Figure], stand_ins: Sequence[str]) -> tu
         "scaling": _scaling,
         "rolling": _failed,
         "reads": _reads,
+        ordered.TOPIC: _ordered,
+        upload.TOPIC: _upload,
+        wear.TOPIC: _wear,
         "memory": _memory,
         "replication": _replication,
         "engine": _engine,
@@ -81,7 +91,7 @@ def _scaling(figures: Sequence[Figure]) -> Iterator[Goal]:
 
 def _failed(figures: Sequence[Figure]) -> Iterator[Goal]:
     for figure in figures:
-        if figure.side == "ours" and figure.unit == "requests":
+        if figure.side == "ours" and figure.unit in FAILURES:
             failed = sum(figure.values)
             yield _judged(figure.what, "0", f"{failed:.0f}", not failed, SEAFOWL, PROVIDER)
 
@@ -105,6 +115,45 @@ def _reads(figures: Sequence[Figure]) -> Iterator[Goal]:
     if p99:
         yield _at_most(p99.what, p99.median, _CACHED_P99_MS, f"{_CACHED_P99_MS} ms", "ms", SEAFOWL)
     yield from _failed(figures)
+
+
+def _ordered(figures: Sequence[Figure]) -> Iterator[Goal]:
+    yield from _failed(figures)
+    for what, other, wanted in (
+        (ordered.ONE_TABLE, ordered.ALONE, _ORDERED),
+        (ordered.MANY_THROUGH, ordered.MANY_STRAIGHT, _SIDE_BY_SIDE),
+        (ordered.ONE_THROUGH, ordered.ONE_STRAIGHT, _ONE_CLIENT),
+    ):
+        yield from _part(figures, what, other, wanted)
+
+
+def _upload(figures: Sequence[Figure]) -> Iterator[Goal]:
+    yield from _part(figures, upload.THROUGH, upload.STRAIGHT, _UPLOAD)
+    memory = found(figures, upload.GATE_MEMORY)
+    if memory:
+        yield _at_most(memory.what, memory.highest, _GATE_MIB, f"under {_GATE_MIB} MiB", "MiB")
+
+
+def _wear(figures: Sequence[Figure]) -> Iterator[Goal]:
+    for what in (wear.INSERT, wear.COUNT):
+        begin, end = (found(figures, name(what, wear.WITH)) for name in (wear.first, wear.last))
+        if begin and end:
+            wanted = f"at most {_WEAR_FACTOR} ×"
+            yield _at_most(f"{end.what}, of the first", _times(end, begin), _WEAR_FACTOR, wanted, "×", SEAFOWL)
+    alone, meanwhile = found(figures, wear.READS_ALONE), found(figures, wear.READS_MEANWHILE)
+    if alone and meanwhile:
+        wanted = f"at most {_MEANWHILE_FACTOR} ×"
+        factor = _times(meanwhile, alone)
+        yield _at_most(f"{meanwhile.what}, of alone", factor, _MEANWHILE_FACTOR, wanted, "×", SEAFOWL)
+    yield from _failed(figures)
+
+
+def _part(figures: Sequence[Figure], what: str, other: str, wanted: float) -> Iterator[Goal]:
+    """That one rate is at least such a part of another one."""
+    one, beside = found(figures, what), found(figures, other)
+    if one and beside:
+        part = _times(one, beside)
+        yield _judged(f"{what}, of: {other}", f"at least {wanted} ×", f"{part:.2f} ×", part >= wanted, SEAFOWL)
 
 
 def _memory(figures: Sequence[Figure]) -> Iterator[Goal]:

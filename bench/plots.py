@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from bench.figures import Figure, Result, Side
-from bench.measures import changes, engine, reads, start
+from bench.measures import changes, engine, ordered, reads, start, upload, wear
 from bench.tables import HEADINGS
 
 _COLORS: dict[Side, str] = {"ours": "#1b7f5c", "compose": "#c1783a", "empty": "#8a8a8a"}
@@ -92,6 +92,39 @@ def _memory(axes: Any, result: Result) -> None:
     axes.set_xlabel("MiB: median, and lowest to highest")
 
 
+def _ordered(axes: Any, result: Result) -> None:
+    ways = (
+        ordered.ONE_TABLE,
+        ordered.ALONE,
+        ordered.MANY_THROUGH,
+        ordered.MANY_STRAIGHT,
+        ordered.ONE_THROUGH,
+        ordered.ONE_STRAIGHT,
+    )
+    _bars(
+        axes, result, {way: way.replace(", through", ",\nthrough").replace(", straight", ",\nstraight") for way in ways}
+    )
+    axes.set_xlabel("acknowledged INSERTs per second: median, and lowest to highest")
+
+
+def _upload(axes: Any, result: Result) -> None:
+    _bars(axes, result, {way: way for way in (upload.THROUGH, upload.STRAIGHT)})
+    axes.set_xlabel("MiB per second: median, and lowest to highest")
+
+
+def _wear(axes: Any, result: Result) -> None:
+    for how, style in ((wear.WITH, "-"), (wear.WITHOUT, "--")):
+        for what, color in ((wear.INSERT, _COLORS["ours"]), (wear.COUNT, _COLORS["compose"])):
+            figure = result.figure(wear.by_commits(what, how))
+            if figure is not None:
+                commits = [(place + 0.5) * wear.STEP for place in range(len(figure.values))]
+                axes.plot(commits, figure.values, style, color=color, label=f"{what}, {how}")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("commits of the table")
+    axes.set_ylabel(f"ms, median of {wear.STEP} commits")
+    axes.legend(frameon=False)
+
+
 def _engine(axes: Any, result: Result) -> None:
     for name, label, marker in ((engine.no_op_up, "up without a change", "o"), (engine.preview, "preview", "s")):
         points = [(count, one) for count in engine.ALL if (one := result.figure(name(count))) is not None]
@@ -118,6 +151,9 @@ _PLOTS: dict[str, Callable[[Any, Result], None]] = {
     "rolling": _rolling,
     "reads": _reads,
     "replication": _replication,
+    ordered.TOPIC: _ordered,
+    upload.TOPIC: _upload,
+    wear.TOPIC: _wear,
     "memory": _memory,
     "engine": _engine,
 }

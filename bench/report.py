@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import Result, read_results
-from bench.measures import changes, reads, replication, start
+from bench.measures import changes, ordered, reads, replication, start, upload, wear
 from bench.plots import draw
 from bench.rounds import RESULTS, TOPICS
 from bench.tables import figures_grid, grids, markdown, told
@@ -26,6 +26,15 @@ _IN_SHORT = (
     *(reads.label(way, 8) for way in (reads.STRAIGHT, reads.THROUGH, reads.CACHED)),
     reads.p99(reads.label(reads.CACHED, 8)),
     *(f"{what('delete')}, {part}" for what in (replication.in_catalog, replication.visible) for part in ("p50", "p99")),
+    ordered.ACKNOWLEDGED,
+    ordered.LOST,
+    ordered.ONE_TABLE,
+    ordered.ALONE,
+    upload.THROUGH,
+    upload.GATE_MEMORY,
+    *(name(what, wear.WITH) for what in (wear.INSERT, wear.COUNT) for name in (wear.first, wear.last)),
+    wear.READS_ALONE,
+    wear.READS_MEANWHILE,
 )
 """What the whole comes down to: the table for README.md."""
 

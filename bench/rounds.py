@@ -11,7 +11,7 @@ from typing import Literal
 from bench.clients import ask
 from bench.deployments import STACK, Compose, Deployment, Ours
 from bench.figures import Record
-from bench.measures import changes, engine, reads, replication, start
+from bench.measures import changes, engine, ordered, reads, replication, start, upload, wear
 from bench.stack import BenchStack
 from components.checks import SETTLED_SECONDS
 from config.layout import SEAFOWL_PORT
@@ -27,6 +27,9 @@ TITLES = {
     "reads": "Reads of one reader at full speed",
     "replication": "Replication of the catalog to three readers",
     "writes": "One client that writes, by journal mode",
+    ordered.TOPIC: "Several clients that write",
+    upload.TOPIC: "An upload",
+    wear.TOPIC: "A table that is written to all the time",
     "memory": "Memory, with three readers",
     "engine": "What the engine takes",
 }
@@ -34,6 +37,11 @@ TOPICS = tuple(TITLES)
 
 RESULTS = ROOT / "bench" / "results"
 """Where results are kept, unless another folder is named."""
+
+_OURS_ALONE = {upload.TOPIC, wear.TOPIC, "engine"}
+"""Topics of which the Compose example has no part."""
+
+_OUTSIDE_THE_ROUNDS = {wear.TOPIC, "engine"}
 
 _READERS = 3
 _REPLICATED = 500
@@ -54,6 +62,17 @@ class Setting:
     seconds: int = 2
     """Of each load, and of each kind of write."""
 
+    inserts: int = 400
+    """Of several clients into one table."""
+
+    upload_mebibytes: int = 256
+    worn: int = 5000
+    """INSERTs into the table that may wear out."""
+
+    worn_without_maintenance: int = 500
+    neglected: int = 8
+    """Tables that are maintained while others read."""
+
     deployed: Sequence[int] = engine.DEPLOYED
     """With how many readers an `up` without a change is measured."""
 
@@ -63,8 +82,19 @@ class Setting:
 
 SETTINGS = {
     "default": Setting("default", 5),
-    "short": Setting("short", 2),
-    "cut": Setting("cut", 1, topics=("start", "scaling", "reads"), connections=(8,), warm_up=False),
+    "short": Setting("short", 2, worn=1000),
+    "cut": Setting(
+        "cut",
+        1,
+        topics=("start", "scaling", "reads", ordered.TOPIC, upload.TOPIC, wear.TOPIC),
+        connections=(8,),
+        inserts=40,
+        upload_mebibytes=16,
+        worn=60,
+        worn_without_maintenance=60,
+        neglected=2,
+        warm_up=False,
+    ),
 }
 
 
@@ -87,12 +117,13 @@ class Run:
 
     def rounds(self) -> None:
         """Both deployments in turn, with the topics that compare them."""
-        if not set(self.setting.topics) - {"engine"}:
+        topics = set(self.setting.topics)
+        if not topics - _OUTSIDE_THE_ROUNDS:
             return
         for number in range(self.setting.rounds):
             self._empty_up()
-            for deployment in (self.ours, self.compose):
-                self._life(deployment, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
+            for deployment in (self.ours, self.compose) if topics - _OURS_ALONE else (self.ours,):
+                self._life(deployment, number, f"round {number + 1} of {self.setting.rounds}, {deployment.label}")
                 self.say(f"{deployment.label}: removing it")
                 self.record.add("start", start.REMOVED, deployment.side, "s", deployment.remove())
 
@@ -101,6 +132,12 @@ class Run:
         for writer, readers in _OTHER_MODES:
             if self._wants("writes") or (writer == "wal" and self._wants("replication")):
                 self._other_mode(writer, readers)
+
+    def wear(self) -> None:
+        """Our stack with the maintenance of tables and without: one table that is written to all the time."""
+        if self._wants(wear.TOPIC):
+            with self._removed(self.ours):
+                self._wear()
 
     def engine(self) -> None:
         """Our stack with more and more readers, and the program that declares nothing."""
@@ -115,7 +152,7 @@ class Run:
         for topic in {"start", "scaling"} & set(self.setting.topics):
             engine.empty_up(self.empty, self.record, topic)
 
-    def _life(self, deployment: Deployment, prefix: str) -> None:
+    def _life(self, deployment: Deployment, number: int, prefix: str) -> None:
         setting, record = self.setting, self.record
         self.say(f"{prefix}: from nothing")
         start.bring_up(deployment, _READERS, record)
@@ -128,6 +165,12 @@ class Run:
         if self._wants("writes"):
             self.say(f"{prefix}: writes")
             replication.writes_per_second(deployment, "delete", setting.seconds, record)
+        if self._wants(ordered.TOPIC):
+            self.say(f"{prefix}: several clients that write")
+            ordered.measure(deployment, setting.inserts, number, record)
+        if self._wants(upload.TOPIC) and deployment.side == "ours":
+            self.say(f"{prefix}: uploads")
+            upload.measure(deployment, setting.upload_mebibytes, number, record)
         if self._wants("memory"):
             start.memory_of_parts(deployment, record)
         if self._wants("rolling"):
@@ -169,6 +212,22 @@ class Run:
                 if self._wants("replication") and writer == "wal":
                     self._replication(self.ours, writer)
         self.ours.stack.configure({"seafowl:writerJournalMode": "delete", "seafowl:readerJournalMode": "off"})
+
+    def _wear(self) -> None:
+        setting, record = self.setting, self.record
+        self.say(f"a table that may wear out: {setting.worn} INSERTs, with maintenance")
+        _bring_to(self.ours, 1)
+        wear.wear(self.ours, setting.worn, wear.WITH, record)
+        self.ours.stack.configure({"seafowl:maintenance": {"enabled": False}})
+        _bring_to(self.ours, 1)
+        self.say(f"a table that may wear out: {setting.worn_without_maintenance} INSERTs, without maintenance")
+        wear.wear(self.ours, setting.worn_without_maintenance, wear.WITHOUT, record)
+        loaded = load_seattle(Client(self.ours.running))
+        _await_everywhere(self.ours, loaded.by_month)
+        for number in range(setting.rounds):
+            self.say(f"reads while tables are maintained: round {number + 1} of {setting.rounds}")
+            wear.reads_meanwhile(self.ours, loaded.by_month, setting.neglected, record)
+        self.ours.stack.configure({"seafowl:maintenance": {}})
 
     def _engine(self) -> None:
         for readers in self.setting.deployed:

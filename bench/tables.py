@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from bench.figures import SIDES, About, Figure, Result, Side
+from bench.figures import FAILURES, SIDES, About, Figure, Result, Side, Unit
 
 HEADINGS: dict[Side, str] = {"ours": "this project", "compose": "Compose example", "empty": "empty program"}
 
-_DIGITS = {"s": 2, "ms": 1, "requests/s": 0, "writes/s": 1, "MiB": 0, "requests": 0}
+_DIGITS: dict[Unit, int] = {
+    "s": 2,
+    "ms": 1,
+    "requests/s": 0,
+    "writes/s": 1,
+    "MiB/s": 1,
+    "MiB": 0,
+    "requests": 0,
+    "writes": 0,
+    "rows": 0,
+}
 """Digits behind the point, by unit."""
 
 
@@ -64,7 +74,7 @@ def cell(figure: Figure | None) -> str:
     if figure is None:
         return "–"
     digits = _DIGITS[figure.unit]
-    if figure.unit == "requests":
+    if figure.unit in FAILURES:
         return f"{sum(figure.values):,.0f} in all"
     middle = f"{figure.median:,.{digits}f}"
     if len(figure.values) == 1:
@@ -74,7 +84,7 @@ def cell(figure: Figure | None) -> str:
 
 def ratio(ours: Figure | None, compose: Figure | None) -> str:
     """Ours as a multiple of the other's."""
-    if ours is None or compose is None or ours.unit == "requests" or not compose.median:
+    if ours is None or compose is None or ours.unit in FAILURES or not compose.median:
         return "–"
     return f"{ours.median / compose.median:.2f} ×"
 

@@ -1,5 +1,7 @@
 """`make chaos`: one fault after another, on stacks of its own, under a load whose every acknowledgement is kept.
 
+What is written to a stack stays there, and is counted after each fault and at the end.
+
 Exit code 0 where every goal was met, 1 where one was missed, 2 where nothing could be begun, 130 after Ctrl-C.
 """
 
@@ -19,11 +21,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.candidates import why_nothing_can_be_cut
-from bench.chaos import by_hand, disks, killed_engine, links, parts
+from bench.chaos import by_hand, care, disks, killed_engine, links, parts
 from bench.chaos.cluster import Cluster, CommandError
-from bench.chaos.judgement import Seen, missed
-from bench.chaos.observer import Fault, Query, forget, observe
-from bench.chaos.report import Run, table, with_run
+from bench.chaos.judgement import Ending, Seen, missed, missed_by_writes
+from bench.chaos.observer import Fault, Query, Writers, observe
+from bench.chaos.report import Run, endings_table, table, with_run
 from bench.chaos.stacks import STACKS, config
 from bench.clients import ask
 from bench.stack import BenchStack, local_images
@@ -48,10 +50,11 @@ class _Lengths:
     cut: float = 60
     full: float = 20
     kills: int = 5
+    care_kills: int = 8
 
 
-_SHORT = _Lengths(freeze=12, cut=15, full=8, kills=2)
-"""Of a short run; a freeze is longer than the read timeout all the same."""
+_SHORT = _Lengths(freeze=12, cut=15, full=8, kills=2, care_kills=3)
+"""Of a short run, and of a cut; a freeze is longer than the read timeout all the same."""
 
 NOT_TRIED = {
     "clock skew": "all parts of a stack run on one host and share its clock. Linux shifts it for no single container "
@@ -108,11 +111,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _chosen(wanted: argparse.Namespace) -> list[Fault]:
-    lengths = _SHORT if wanted.short else _Lengths()
+    lengths = _SHORT if wanted.short or wanted.cut else _Lengths()
     every = [
         *parts.faults(lengths.freeze, restart_docker=wanted.restart_docker),
         *links.faults(lengths.cut, lengths.freeze, why_nothing_can_be_cut()),
         *disks.faults(lengths.full),
+        *care.faults(lengths.care_kills),
         *by_hand.faults(),
         *killed_engine.faults(lengths.kills),
     ]
@@ -150,6 +154,7 @@ class _Chaos:
 
     def __post_init__(self) -> None:
         self._seen: list[Seen] = []
+        self._endings: list[Ending] = []
         self._versions: dict[str, str] = {}
         self._began = datetime.now(UTC)
 
@@ -173,10 +178,12 @@ class _Chaos:
             if kind == "disks":
                 disks.mount(cluster, local_images().get("nginx", ImageSettings().nginx))
             query = self._loaded(cluster)
+            writers = Writers(self.port)
             for number, fault in enumerate(faults):
-                seen = self._observe(cluster, fault, query)
+                seen = self._observe(cluster, fault, query, writers)
                 if seen.recovered is None:
                     return faults[number + 1 :]
+            self._end(writers.ending(kind, len(faults)))
             return []
         except CommandError as error:
             raise ClusterError(str(error)) from None
@@ -206,29 +213,44 @@ class _Chaos:
         await_true(answered, "the readers do not have the table")
         return Query(text, answers[-1][1])
 
-    def _observe(self, cluster: Cluster, fault: Fault, query: Query) -> Seen:
+    def _observe(self, cluster: Cluster, fault: Fault, query: Query, writers: Writers) -> Seen:
         cluster.rng = random.Random(f"{self.seed} {fault.name}")  # noqa: S311 (no secret)
-        prefix = f"f{len(self._seen)}"
-        seen = observe(cluster, fault, query, prefix)
+        seen = observe(cluster, fault, query, writers)
         self._seen.append(seen)
         problems = missed(seen)
         recovered = "never well again" if seen.recovered is None else f"well again after {seen.recovered:.1f} s"
         told = f"[red]{escape('; '.join(problems))}[/red]" if problems else "all goals met"
         self.console.print(f"{fault.name}: {recovered}; {told}")
+        unacknowledged = ", ".join(f"{count} times {one}" for one, count in seen.writes.items() if one != "200")
+        if unacknowledged:
+            self.console.print(f"    writes not acknowledged: {escape(unacknowledged)}", highlight=False)
         for remark in seen.remarks:
             self.console.print(f"    {escape(remark)}", highlight=False)
-        forget(self.port, prefix, sum(seen.writes.values()))
         return seen
+
+    def _end(self, ending: Ending) -> None:
+        self._endings.append(ending)
+        problems = missed_by_writes(ending.kept, ending.shared)
+        told = f"[red]{escape('; '.join(problems))}[/red]" if problems else "all there, once"
+        self.console.print(f"all {ending.acknowledged} acknowledged writes of this stack: {told}")
 
     def judged(self, report: Path | None) -> int:
         """Print the table, write the report; the exit code."""
         self.console.print(table(self._seen))
+        self.console.print(endings_table(self._endings))
         if report is not None:
-            report.write_text(with_run(report.read_text(), self._about(), self._seen))
+            report.write_text(with_run(report.read_text(), self._about(), self._seen, self._endings))
             self.console.print(f"written to {report}")
-        failing = [(one, problem) for one in self._seen for problem in missed(one)]
-        for one, problem in failing:
-            self.console.print(f"[red]{one.fault}: {problem}[/red]")
+        failing = [
+            *(f"{one.fault}: {problem}" for one in self._seen for problem in missed(one)),
+            *(
+                f"at the end of stack {one.stack}: {problem}"
+                for one in self._endings
+                for problem in missed_by_writes(one.kept, one.shared)
+            ),
+        ]
+        for problem in failing:
+            self.console.print(f"[red]{escape(problem)}[/red]")
         return 1 if failing else 0
 
     def _about(self) -> Run:

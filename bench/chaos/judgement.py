@@ -1,11 +1,12 @@
-"""What was seen of one fault, and what of it falls short of the goals. Nothing here knows Docker."""
+"""What was seen of one fault, and of one stack; what of it falls short of the goals. Nothing here knows Docker."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bench.clients import KINDS, Read, Write
+from bench.clients import KINDS, Kept, Read, Write
+from bench.shared_writes import Counted
 
 _MARGIN_SECONDS = 3.0
 """What a read may take longer than the time that NGINX gives a reader: the question whether it hangs, and the other
@@ -36,12 +37,11 @@ class Seen:
     writes: Mapping[str, int]
     """Outcome → how often."""
 
-    lost_ddl: Sequence[int]
-    lost_inserts: Sequence[int]
-    """Numbers of acknowledged writes that are not there."""
+    kept: Kept
+    """What became of the writes of one client a kind."""
 
-    twice: Sequence[int]
-    """Numbers of writes that are there more than once."""
+    shared: Counted
+    """What became of the writes of several clients into the same tables, since the stack was brought up."""
 
     reads: int
     failed: Mapping[str, int]
@@ -74,13 +74,51 @@ class Seen:
         return self.writes.get("200", 0)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What was there of all that was written to one stack, when the last fault was over."""
+
+    stack: str
+    faults: int
+    """That happened to it."""
+
+    acknowledged: int
+    kept: Kept
+    shared: Counted
+
+
+def lost(kept: Kept, shared: Counted) -> int:
+    """How many acknowledged writes are not there."""
+    return len(kept.lost_ddl) + len(kept.lost_inserts) + len(shared.lost)
+
+
+def twice(kept: Kept, shared: Counted) -> int:
+    """How many writes are there more than once."""
+    return len(kept.twice) + len(shared.twice)
+
+
+def refused(kept: Kept, shared: Counted) -> int:
+    """How many writes are there though the answer was that nothing was executed."""
+    return len(kept.refused) + len(shared.refused)
+
+
+def missed_by_writes(kept: Kept, shared: Counted) -> list[str]:
+    """What became of writes that must not, in words. No goal allows any of it."""
+    problems = [
+        _counted(kept.lost_ddl, "acknowledged CREATE TABLE lost"),
+        _counted(kept.lost_inserts, "acknowledged INSERT lost"),
+        _counted(shared.lost, "acknowledged rows of several clients lost"),
+        _counted([*kept.twice, *shared.twice], "writes executed twice"),
+        _counted([*kept.refused, *shared.refused], "writes executed though refused with 503"),
+    ]
+    return [problem for problem in problems if problem]
+
+
 def missed(seen: Seen) -> list[str]:
     """What falls short of the goals, in words; nothing where all is well."""
     goal = seen.goal
     problems = [
-        _counted(seen.lost_ddl, "acknowledged CREATE TABLE lost"),
-        _counted(seen.lost_inserts, "acknowledged INSERT lost"),
-        _counted(seen.twice, "writes executed twice"),
+        *missed_by_writes(seen.kept, seen.shared),
         f"{seen.wrong} wrong answers" if seen.wrong else "",
         f"{sum(seen.failed.values())} reads failed: {_listed(seen.failed)}"
         if seen.failed and not goal.reads_may_fail

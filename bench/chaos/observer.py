@@ -1,12 +1,14 @@
 """One fault under load, from the first write to the judgement of what is there of all of them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.chaos.cluster import RECOVERY_SECONDS, Cluster, CommandError
-from bench.chaos.judgement import Goal, Seen, of_reads, of_writes, pause
-from bench.clients import Reads, Writes, ask
+from bench.chaos.judgement import Ending, Goal, Seen, of_reads, of_writes, pause
+from bench.clients import Reads, Writes
+from bench.shared_writes import SharedWrites
 from ops.waiting import await_true
 
 _WRITES_PER_SECOND = 6
@@ -67,39 +69,54 @@ class Query:
     answer: str
 
 
-def observe(cluster: Cluster, fault: Fault, query: Query, prefix: str) -> Seen:
+class Writers:
+    """Who writes to one stack, from its first fault to its last: nothing of theirs is ever dropped."""
+
+    def __init__(self, port: int) -> None:
+        self.writes = Writes(port, "alone", per_second=_WRITES_PER_SECOND)
+        self.shared = SharedWrites(port)
+
+    def ending(self, stack: str, faults: int) -> Ending:
+        """What there is of all of it at the end, looked into once more."""
+        kept = self.writes.kept(_CATCH_UP_SECONDS, look_into_all=True)
+        shared = self.shared.counted(_CATCH_UP_SECONDS)
+        acknowledged = len(self.writes.acknowledged()) + shared.rows
+        return Ending(stack, faults, acknowledged, kept, shared)
+
+
+def observe(cluster: Cluster, fault: Fault, query: Query, writers: Writers) -> Seen:
     """Let `fault` happen, wait until all is well, and look for everything that was acknowledged."""
     cluster.await_well()
-    writes = Writes(cluster.port, prefix, per_second=_WRITES_PER_SECOND)
+    writes, shared = writers.writes, writers.shared
+    before, shared_before = len(writes.done), len(shared.done)
     reads = Reads(cluster.port, query.text, query.answer, per_second=_READS_PER_SECOND)
     if fault.loaded:
-        with reads, writes:
+        with reads, writes, shared:
             time.sleep(_BEFORE_SECONDS)
             began = time.monotonic()
             event = _happened(cluster, fault)
             recovered, event = _recovery(cluster, writes, reads, event)
             ended = time.monotonic()
     else:
-        with reads, writes:
+        with reads, writes, shared:
             time.sleep(3 * _BEFORE_SECONDS)
         began = time.monotonic()
         event = _happened(cluster, fault)
         recovered, event = _well_after(cluster, event)
         ended = began
-    kept = writes.kept(_CATCH_UP_SECONDS)
     failed, wrong, slowest = of_reads(reads.done)
+    done = writes.done[before:]
     return Seen(
         fault=fault.name,
         goal=fault.goal,
-        writes=of_writes(writes.done),
-        lost_ddl=kept.lost_ddl,
-        lost_inserts=kept.lost_inserts,
-        twice=kept.twice,
+        writes=dict(Counter(of_writes(done)) + shared.outcomes(shared_before)),
+        kept=writes.kept(_CATCH_UP_SECONDS),
+        shared=shared.counted(_CATCH_UP_SECONDS),
         reads=reads.count,
         failed=failed,
         wrong=wrong,
         slowest=slowest,
-        pause=pause(writes.done, began, ended) if fault.loaded else 0.0,
+        pause=pause(done, began, ended) if fault.loaded else 0.0,
         recovered=recovered,
         commands=event.commands,
         left=event.left,
@@ -113,13 +130,6 @@ def _happened(cluster: Cluster, fault: Fault) -> Event:
     except CommandError as error:
         # What it leaves is looked at all the same: it may be well again, and if not, that is told.
         return Event(time.monotonic(), [error.command], cluster.orphans(), [str(error)], failed=True)
-
-
-def forget(port: int, prefix: str, done: int) -> None:
-    """Drop the tables of one fault, so that a long run does not slow down."""
-    names = [f"{prefix}_rows", *(f"{prefix}_{number}" for number in range(1, done + 1))]
-    for some in range(0, len(names), 50):
-        ask(port, "/w/q", "; ".join(f"DROP TABLE IF EXISTS {name}" for name in names[some : some + 50]))
 
 
 def _recovery(cluster: Cluster, writes: Writes, reads: Reads, event: Event) -> tuple[float | None, Event]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.chaos.judgement import Seen, missed
+from bench.chaos.judgement import Ending, Seen, lost, missed, missed_by_writes, refused, twice
+from bench.shared_writes import TABLES, WRITERS
 
 _BEGIN = "<!-- what was seen: made by `make chaos` -->"
 _END = "<!-- end of what was seen -->"
@@ -18,6 +19,8 @@ _HEADINGS = (
     "writes acknowledged",
     "lost",
     "executed twice",
+    "refused, and executed",
+    "shared rows counted",
     "reads",
     "failed",
     "wrong",
@@ -25,6 +28,16 @@ _HEADINGS = (
     "writes paused",
     "well again after",
     "what a person did",
+)
+
+
+_AT_THE_END = (
+    "faults",
+    "writes acknowledged",
+    "shared rows counted",
+    "lost",
+    "executed twice",
+    "refused, and executed",
 )
 
 
@@ -55,19 +68,31 @@ def table(seen: Sequence[Seen]) -> Table:
     return made
 
 
-def with_run(document: str, run: Run, seen: Sequence[Seen]) -> str:
+def endings_table(endings: Sequence[Ending]) -> Table:
+    """For the terminal."""
+    made = Table(title="What was there at the end of each stack")
+    made.add_column("stack")
+    for heading in _AT_THE_END:
+        made.add_column(heading, justify="right")
+    made.add_column("goals")
+    for one in endings:
+        made.add_row(one.stack, *_cells_at_the_end(one), "missed" if _missed_at_the_end(one) else "met")
+    return made
+
+
+def with_run(document: str, run: Run, seen: Sequence[Seen], endings: Sequence[Ending]) -> str:
     """`document` with what this run saw in place of what an earlier one did. ValueError where it has no place."""
     before, begin, rest = document.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):
         raise ValueError(f"the document has no place for the table: a line {_BEGIN} and a line {_END}")
-    return f"{before}{_BEGIN}\n{markdown(run, seen)}{_END}{after}"
+    return f"{before}{_BEGIN}\n{markdown(run, seen, endings)}{_END}{after}"
 
 
-def markdown(run: Run, seen: Sequence[Seen]) -> str:
+def markdown(run: Run, seen: Sequence[Seen], endings: Sequence[Ending]) -> str:
     """What this run saw, with all that is needed to see it again."""
     head = ["fault", *_HEADINGS, "goals"]
-    rows = [[one.fault, *_cells(one), _judged(one)] for one in seen]
+    rows = [[one.fault, *_cells(one), _told(missed(one))] for one in seen]
     lines = [
         f"`{run.command}`, seed {run.seed}, {run.when:%Y-%m-%d}, on {_machine()}.",
         "",
@@ -78,6 +103,14 @@ def markdown(run: Run, seen: Sequence[Seen]) -> str:
         _row(["---", *["---:" for _ in _HEADINGS], "---"]),
         *(_row(row) for row in rows),
         "",
+        f"What is written to a stack stays there. {WRITERS} clients write single rows into the same {TABLES} tables, "
+        "at the same moments. After each fault all their rows since the stack was brought up are counted (“shared rows "
+        "counted”). At the end everything is looked for once more:",
+        "",
+        _row(["stack", *_AT_THE_END, "goals"]),
+        _row(["---", *["---:" for _ in _AT_THE_END], "---"]),
+        *(_row([one.stack, *_cells_at_the_end(one), _told(_missed_at_the_end(one))]) for one in endings),
+        "",
         *(f"- {one.fault}: {remark}" for one in seen for remark in one.remarks),
         *(f"- Not tried: {fault}, because {why}" for fault, why in run.not_tried.items()),
     ]
@@ -87,8 +120,10 @@ def markdown(run: Run, seen: Sequence[Seen]) -> str:
 def _cells(one: Seen) -> list[str]:
     return [
         f"{one.acknowledged} of {sum(one.writes.values())}",
-        str(len(one.lost_ddl) + len(one.lost_inserts)),
-        str(len(one.twice)),
+        str(lost(one.kept, one.shared)),
+        str(twice(one.kept, one.shared)),
+        str(refused(one.kept, one.shared)),
+        str(one.shared.rows),
         str(one.reads),
         str(sum(one.failed.values())),
         str(one.wrong),
@@ -99,8 +134,16 @@ def _cells(one: Seen) -> list[str]:
     ]
 
 
-def _judged(one: Seen) -> str:
-    problems = missed(one)
+def _cells_at_the_end(one: Ending) -> list[str]:
+    counted = (one.faults, one.acknowledged, one.shared.rows, lost(one.kept, one.shared))
+    return [str(number) for number in (*counted, twice(one.kept, one.shared), refused(one.kept, one.shared))]
+
+
+def _missed_at_the_end(one: Ending) -> list[str]:
+    return missed_by_writes(one.kept, one.shared)
+
+
+def _told(problems: Sequence[str]) -> str:
     return f"**missed: {'; '.join(problems)}**" if problems else "met"
 
 

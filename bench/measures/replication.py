@@ -25,7 +25,9 @@ _names = itertools.count()
 
 
 class Connection:
-    """One connection to a node that stays open: what it takes to connect is not what is measured."""
+    """One connection to a node, which stays open where the node lets it (a gate does not): what it takes to connect is
+    not what is measured.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._http = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
@@ -100,7 +102,11 @@ def replication(deployment: Deployment, label: str, writes: int, record: Record)
     """So many CREATE TABLE in a row: how long after each answer every reader has the table."""
     writer = deployment.one("writer")
     readers = [part.address for part in deployment.readers()]
-    with _connections([writer.address, *readers]) as (to_writer, *to_readers), ThreadPoolExecutor(len(readers)) as pool:
+    with (
+        _connections([writer.address], deployment.writer_port) as (to_writer,),
+        _connections(readers, SEAFOWL_PORT) as to_readers,
+        ThreadPoolExecutor(len(readers)) as pool,
+    ):
         lags: list[float] = []
         for _ in range(writes):
             table = _new_table(to_writer, "/q")
@@ -113,7 +119,7 @@ def replication(deployment: Deployment, label: str, writes: int, record: Record)
 def copied(deployment: Deployment, label: str, writes: int, record: Record) -> None:
     """So many CREATE TABLE in a row, while nobody reads: how long after each commit every reader's LiteFS has it."""
     writer = deployment.one("writer")
-    with _connections([writer.address]) as (to_writer,), ExitStack() as listening:
+    with _connections([writer.address], deployment.writer_port) as (to_writer,), ExitStack() as listening:
         committed, *applied = [listening.enter_context(Applied(node)) for node in (writer, *deployment.readers())]
         for _ in range(writes):
             _new_table(to_writer, "/q")
@@ -161,7 +167,7 @@ def _must_be_ok(status: int, what: str) -> None:
 
 
 @contextmanager
-def _connections(hosts: Sequence[str], port: int = SEAFOWL_PORT) -> Generator[list[Connection]]:
+def _connections(hosts: Sequence[str], port: int) -> Generator[list[Connection]]:
     with ExitStack() as open_ones:
         connections = [Connection(host, port) for host in hosts]
         for connection in connections:
