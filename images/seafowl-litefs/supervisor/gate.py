@@ -52,8 +52,14 @@ _SHORT_BODY_BYTES = 16 * 1024
 _LONG_SQL_BYTES = 16 * 1024
 """Statements longer than this are split into tokens in a thread, so that all else goes on meanwhile."""
 
+_LONGEST_BOUNDARY = 200
+"""Bytes; RFC 2046 allows 70."""
+
 _HELD_BACK_BYTES = 1024
 """Of an upload, until the client has sent all of it: more than the longest end of a form (a boundary has 70 bytes)."""
+
+_PIECE_BYTES = 1024 * 1024
+"""Of an upload, that are passed on at once."""
 
 _MAX_END_BYTES = 64 * 1024
 """What a client may send behind the end of an upload's form."""
@@ -203,42 +209,63 @@ class _Exchange:
         table is not held while bytes arrive.
         """
         marker = _end_of_form(request)
+        length = dict(request.headers).get(b"content-length")
+        if length is None:
+            raise _Refusal(411, "An upload needs its Content-Length. Nothing was executed.")
         await self._begin(request)
         answer = asyncio.create_task(self._server.response())
         try:
-            # (A form may begin with its end, and then no line goes before it.)
-            held = bytearray(b"\r\n")
-            begins = len(held)
-            is_whole = False
-            async for piece in self._client.body():
-                held += piece
-                if answer.done():  # a refusal: Seafowl reads no more
-                    return await answer
-                if is_whole:
-                    if len(held) > _MAX_END_BYTES:
-                        raise _Refusal(400, "The form goes on behind its end. Nothing was executed.")
-                    continue
-                at = held.find(marker)
-                is_whole = at >= 0
-                passed = at if is_whole else len(held) - max(_HELD_BACK_BYTES, len(marker))
-                if passed > begins:
-                    await self._pass_on(held[begins:passed], answer)
-                    del held[:passed]
-                    begins = 0
+            end = await self._pass_until_end(int(length), marker, answer)
+            if answer.done():  # a refusal: Seafowl reads no more
+                return await answer
             async with self._turn(request, changes):
-                await self._pass_on(held[begins:], answer)
-                with suppress(OSError):  # the answer says why Seafowl did not take it
-                    await self._server.send(h11.EndOfMessage())
+                await self._pass_on(memoryview(end), answer)
                 return await answer
         finally:
             answer.cancel()
             await asyncio.gather(answer, return_exceptions=True)
 
-    async def _pass_on(self, piece: bytearray, answer: "asyncio.Task[h11.Response]") -> None:
+    async def _pass_until_end(self, length: int, marker: bytes, answer: "asyncio.Task[h11.Response]") -> bytes:
+        """Receive a form of `length` bytes, and pass on what stands before its end, which is returned.
+
+        Ends early where Seafowl answers before it has all.
+        """
+        buffer = bytearray(_HELD_BACK_BYTES + _PIECE_BYTES)
+        view = memoryview(buffer)
+        # (A form may begin with its end, and then no line goes before it.)
+        view[:2] = b"\r\n"
+        begins, filled = 2, 2
+        while length:
+            size = await self._client.body_into(view[filled : filled + length])
+            length -= size
+            filled += size
+            if answer.done():
+                return b""
+            at = buffer.find(marker, 0, filled)
+            if at >= 0:
+                await self._pass_on(view[begins : max(at, begins)], answer)
+                return bytes(view[max(at, begins) : filled]) + await self._rest(length)
+            passed = filled - _HELD_BACK_BYTES
+            if passed > begins:
+                await self._pass_on(view[begins:passed], answer)
+                buffer[:_HELD_BACK_BYTES] = buffer[passed:filled]
+                begins, filled = 0, _HELD_BACK_BYTES
+        return bytes(view[begins:filled])
+
+    async def _rest(self, length: int) -> bytes:
+        """What the client sends behind the end of a form."""
+        if length > _MAX_END_BYTES:
+            raise _Refusal(400, "The form goes on behind its end. Nothing was executed.")
+        rest = memoryview(bytearray(length))
+        filled = 0
+        while filled < length:
+            filled += await self._client.body_into(rest[filled:])
+        return bytes(rest)
+
+    async def _pass_on(self, piece: memoryview, answer: "asyncio.Task[h11.Response]") -> None:
         """Send a piece of an upload; where Seafowl has closed its side, what counts is the answer that it gave."""
         try:
-            if piece:
-                await self._server.send(h11.Data(data=bytes(piece)))
+            await self._server.send_body(piece)
         except OSError:
             await asyncio.wait({answer})
             if answer.exception() is not None:
@@ -345,8 +372,8 @@ def _end_of_form(request: h11.Request) -> bytes:
     """What ends the multipart form: Seafowl has the whole of the form only behind it."""
     content_type = dict(request.headers).get(b"content-type", b"")
     boundaries = re.findall(rb'boundary\s*=\s*(?:"([^"]*)"|([^\s;"]+))', content_type, re.IGNORECASE)
-    if len(boundaries) != 1:
-        raise _Refusal(400, "An upload is one multipart/form-data with one boundary. Nothing was executed.")
+    if len(boundaries) != 1 or len(b"".join(boundaries[0])) > _LONGEST_BOUNDARY:
+        raise _Refusal(400, "An upload is one multipart/form-data with one short boundary. Nothing was executed.")
     return b"\r\n--" + b"".join(boundaries[0]) + b"--"
 
 

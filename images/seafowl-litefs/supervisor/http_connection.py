@@ -86,6 +86,7 @@ class Client(_Peer):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._silence = _SILENCE_SECONDS
         self._allowed = allowed
+        self._early: bytes | None = None
 
     async def request(self) -> h11.Request | None:
         """The head of its request; None where the client closes without one."""
@@ -97,6 +98,24 @@ class Client(_Peer):
         if self._http.they_are_waiting_for_100_continue:
             await self.send(h11.InformationalResponse(status_code=100, headers=[]))
         return event
+
+    async def body_into(self, buffer: memoryview) -> int:
+        """Receive a piece of the request's body past h11, which copies each several times; returns its size in bytes.
+
+        Only for a body of known length, whose bytes the caller counts. Raises BrokenOffError where it ends early.
+        """
+        if self._early is None:
+            # What came together with the head.
+            self._early = self._http.trailing_data[0]
+        if self._early:
+            size = min(len(self._early), len(buffer))
+            buffer[:size] = self._early[:size]
+            self._early = self._early[size:]
+            return size
+        size = await asyncio.get_running_loop().sock_recv_into(self._socket, buffer)
+        if not size:
+            raise BrokenOffError("the message ends early")
+        return size
 
     async def left(self) -> None:
         """Return when the client has closed its side, or is gone; call it when its whole request is there."""
@@ -145,6 +164,10 @@ class Server(_Peer):
     async def send(self, event: h11.Event) -> None:
         """Send one part of a request."""
         await asyncio.get_running_loop().sock_sendall(self._socket, self._http.send(event) or b"")
+
+    async def send_body(self, piece: memoryview) -> None:
+        """Send a piece of a request's body past h11, which copies it; the head must tell the body's length."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, piece)
 
     async def response(self) -> h11.Response:
         """The head of the answer."""
