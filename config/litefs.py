@@ -132,7 +132,7 @@ def _exec(role: NodeRole, member: str, lease: ConsulLease | None, maintenance: M
         "writer-config": WRITER_CONFIG,
         "seafowl-port": str(GATED_SEAFOWL_PORT),
         "write-port": str(WRITE_PORT),
-        "maintenance-interval": f"{maintenance.interval.total_seconds():g}",
+        "maintenance-interval": str(maintenance.interval.total_seconds()),
         "history": f"{maintenance.history.total_seconds():.0f}",
         "versions": str(maintenance.versions),
     }

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -183,8 +182,7 @@ def test_whatever_the_lease_the_supervisor_is_told_how_tables_are_maintained(con
     for lease in (None, consul_lease(s)):
         (step,) = yaml.safe_load(render_litefs_yml("writer", "writer-0", lease, s.maintenance))["exec"]
         options = _parser().parse_args(shlex.split(step["cmd"])[1:])
-        # (A pause may be rounded.)
-        assert options.maintenance_interval == pytest.approx(s.maintenance.interval.total_seconds(), rel=1e-5)
+        assert options.maintenance_interval == s.maintenance.interval.total_seconds()
         assert timedelta(seconds=options.history) == s.maintenance.history
         assert (options.versions, options.no_maintenance) == (s.maintenance.versions, not s.maintenance.enabled)
 
