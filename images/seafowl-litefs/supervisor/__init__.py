@@ -6,7 +6,7 @@
 
 - the write port: `gate`, `http_connection`, `changes` (which tables a request changes), `table_order` (who waits);
 - the role: `litefs` (role and positions), `lease` (Consul) or `static_lease`, `standbys` (who has what was written);
-- the catalog: `catalog` (its tables), `catalog_check`, `catalog_mend`, `catalog_rescue` and `ltx` (before LiteFS starts),
+- the catalog: `catalog` (its tables), `catalog_check`, `catalog_mend`, `catalog_rescue`, `ltx` (before LiteFS starts),
   `lost` (what a returning primary had not replicated);
 - tables: `maintenance` (when and for which), `control` (commands of this container);
 - `seafowl_process`, `http_client`, `log`.
