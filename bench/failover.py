@@ -34,7 +34,7 @@ from ops.interrupts import take_interrupts
 _PROJECT = "seafowl"
 _STACK = "bench-failover"
 _PORT = 8096
-_WIDTH = 160
+_WIDTH = 190
 """Of the table, where it does not go to a terminal."""
 
 _PAUSE_SECONDS = 1.0
@@ -214,6 +214,8 @@ def _measured(console: Console, stack: BenchStack, query: str, wanted: argparse.
                 failed = reads.failed.total()
                 event = case.happens()
                 ended = time.monotonic()
+                # So that there are rows of after this round's change of the writer, and of before the next one's.
+                shared.resumed()
                 failed = reads.failed.total() - failed
                 result = _round(writes.acknowledged(), event, ended, failed, shared.counted())
                 results[case.label].append(result)

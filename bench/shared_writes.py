@@ -84,7 +84,7 @@ class SharedWrites:
         self._told: set[tuple[str, int]] = set()
 
     def __enter__(self) -> Self:
-        """Begin, once the tables are there."""
+        """Begin: once the tables are there, and rows were acknowledged. A fault meets rows that can be lost."""
         for table in self.tables:
             await_true(lambda table=table: self._is_made(table), "no table is made")
         self._end = threading.Event()
@@ -94,6 +94,7 @@ class SharedWrites:
         ]
         for thread in self._threads:
             thread.start()
+        self.resumed()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,6 +107,15 @@ class SharedWrites:
     def tables(self) -> Sequence[str]:
         """Names of the tables."""
         return [f"{SHARED}_{number}" for number in range(TABLES)]
+
+    def resumed(self, seconds: float = 60) -> None:
+        """Wait until as many more rows are acknowledged as there are clients. Raises TimeoutError."""
+        before = len(self.done)
+        await_true(
+            lambda: sum(row.acknowledged for row in self.done[before:]) >= WRITERS,
+            f"no rows of {WRITERS} clients in {seconds:.0f} seconds",
+            seconds,
+        )
 
     def outcomes(self, since: int = 0) -> Counter[str]:
         """Outcome → how often, of the writes behind the first `since` that were answered."""

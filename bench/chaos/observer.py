@@ -95,7 +95,7 @@ def observe(cluster: Cluster, fault: Fault, query: Query, writers: Writers) -> S
             time.sleep(_BEFORE_SECONDS)
             began = time.monotonic()
             event = _happened(cluster, fault)
-            recovered, event = _recovery(cluster, writes, reads, event)
+            recovered, event = _recovery(cluster, writers, reads, event)
             ended = time.monotonic()
     else:
         with reads, writes, shared:
@@ -132,30 +132,35 @@ def _happened(cluster: Cluster, fault: Fault) -> Event:
         return Event(time.monotonic(), [error.command], cluster.orphans(), [str(error)], failed=True)
 
 
-def _recovery(cluster: Cluster, writes: Writes, reads: Reads, event: Event) -> tuple[float | None, Event]:
+def _recovery(cluster: Cluster, writers: Writers, reads: Reads, event: Event) -> tuple[float | None, Event]:
     """Seconds until all was well after the fault, None where a person had to help; and the event with what he did."""
     try:
-        recovered = _until_well(cluster, writes, reads, event.over)
+        recovered = _until_well(cluster, writers, reads, event.over)
         return None if event.failed else recovered, event
     except TimeoutError as error:
         told = [*event.remarks, f"not well after {RECOVERY_SECONDS} s: {error} ({', '.join(cluster.unwell())})"]
     helped = Event(time.monotonic(), [*event.commands, REFRESH], event.left, told)
     try:
         cluster.up("--refresh")
-        _until_well(cluster, writes, reads, helped.over)
+        _until_well(cluster, writers, reads, helped.over)
     except (TimeoutError, CommandError) as error:
         told.append(f"and `{REFRESH}` did not help: {error}")
     return None, helped
 
 
-def _until_well(cluster: Cluster, writes: Writes, reads: Reads, over: float) -> float:
-    """Seconds from `over` until every part is healthy, both kinds of write are acknowledged, and reads are answered."""
+def _until_well(cluster: Cluster, writers: Writers, reads: Reads, over: float) -> float:
+    """Seconds from `over` until every part is healthy, both kinds of write are acknowledged, and reads are answered.
+
+    It returns when rows of several clients are acknowledged, too.
+    """
+    writes = writers.writes
     cluster.await_well()
     healthy = time.monotonic()
     writes.resumed(over, RECOVERY_SECONDS)
     written = max(
         min(write.ended for write in writes.acknowledged(over) if write.kind == kind) for kind in ("ddl", "insert")
     )
+    writers.shared.resumed(RECOVERY_SECONDS)
     since = time.monotonic()
     await_true(
         lambda: sum(read.sent > since and read.outcome == "200" for read in list(reads.done)) > _READS_PER_SECOND,
