@@ -11,6 +11,7 @@ from typing import Any
 
 import h11
 import pytest
+from supervisor import http_connection
 from supervisor.gate import MAX_STATEMENT_BYTES, Gate
 from supervisor.table_order import TableOrder, Tables
 
@@ -568,6 +569,23 @@ def test_seafowl_never_has_the_end_of_an_upload_that_waits() -> None:
             writer.close()
         seafowl.answer.set()
         await writing
+
+    run(test())
+
+
+@pytest.mark.parametrize("is_upload", [True, False])
+def test_a_client_that_falls_silent_in_its_request_is_reset(is_upload: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.05)
+
+    async def test() -> None:
+        seafowl = Seafowl()
+        gate = await a_gate(seafowl)
+        head, body = upload(b"x" * 1000)
+        reader, writer = await gate.send(head + body[:500] if is_upload else post("SELECT 1")[:-5])
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        assert seafowl.begun.empty()
+        writer.close()
 
     run(test())
 

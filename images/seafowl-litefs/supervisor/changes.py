@@ -7,7 +7,7 @@ costs time, to run beside a change that was overlooked costs rows.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,7 +53,7 @@ class Changes:
     """Those of `tables` that it makes, unless they are there."""
 
     sql: str | None = None
-    """The statements to run instead, where conditions must be guarded (`_guard`)."""
+    """The statements to run instead, where conditions must be guarded (`_guarded`)."""
 
 
 NOTHING = Changes(NO_TABLE)
@@ -157,7 +157,7 @@ def _statements(tokens: list[Token]) -> Iterator[list[Token]]:
 def _changed(statement: list[Token], database: str) -> Changes:
     head = _Head(statement, database)
     if head.word(*_READS):
-        if any(not _is_quoted(token) and token.text.upper() in _CHANGES for token in statement):
+        if any(_is_word(token, _CHANGES) for token in statement):
             raise _UncertainError
         return NOTHING
     if head.words("INSERT", "INTO"):
@@ -188,7 +188,7 @@ def _condition(statement: list[Token]) -> list[Token]:
     depth = 0
     for place, token in enumerate(statement):
         depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth == 0 and _Head.is_word(token, ("WHERE",)):
+        if depth == 0 and _is_word(token, ("WHERE",)):
             return statement[place + 1 :]
     return []
 
@@ -202,7 +202,7 @@ def _check_delete(statement: list[Token]) -> None:
     condition = _condition(statement)
     if not condition:
         return
-    if any(_Head.is_word(token, ("SELECT", "VALUES", "TABLE")) for token in condition):
+    if any(_is_word(token, ("SELECT", "VALUES", "TABLE")) for token in condition):
         raise RefusedError(
             "DELETE with a nested query would delete all rows of the table (Seafowl 0.5.8). Nothing was executed. "
             "Name the rows by their values: DELETE FROM … WHERE id IN (1, 2, 3)."
@@ -226,7 +226,7 @@ def _guarded(sql: str, statements: list[list[Token]]) -> str | None:
     pieces: list[str] = []
     done = 0
     for statement in statements:
-        condition = _condition(statement) if _Head.is_word(statement[0], ("UPDATE", "DELETE")) else []
+        condition = _condition(statement) if _is_word(statement[0], ("UPDATE", "DELETE")) else []
         if condition:
             start, end = condition[0].start, condition[-1].end + 1
             # (On a line of its own: a comment may be the last.)
@@ -246,6 +246,11 @@ def _is_quoted(token: Token) -> bool:
     return token.token_type in (TokenType.STRING, TokenType.IDENTIFIER)
 
 
+def _is_word(token: Token, words: Collection[str]) -> bool:
+    """Whether the token is one of `words`, which are in upper case, and not in quotes."""
+    return not _is_quoted(token) and token.text.upper() in words
+
+
 class _Head:
     """Reads a statement from its first token on."""
 
@@ -256,7 +261,7 @@ class _Head:
 
     def word(self, *words: str) -> bool:
         """Whether the next token is one of `words`; it is passed then."""
-        found = self._at < len(self._tokens) and self.is_word(self._tokens[self._at], words)
+        found = self._at < len(self._tokens) and _is_word(self._tokens[self._at], words)
         self._at += found
         return found
 
@@ -264,15 +269,10 @@ class _Head:
         """Whether the next tokens are `words`, one after the other; they are passed then."""
         tokens = self._tokens[self._at : self._at + len(words)]
         found = len(tokens) == len(words) and all(
-            self.is_word(token, (word,)) for token, word in zip(tokens, words, strict=True)
+            _is_word(token, (word,)) for token, word in zip(tokens, words, strict=True)
         )
         self._at += len(words) if found else 0
         return found
-
-    @staticmethod
-    def is_word(token: Token, words: tuple[str, ...]) -> bool:
-        """Whether the token is one of `words`, which are in upper case, and not in quotes."""
-        return not _is_quoted(token) and token.text.upper() in words
 
     def created(self) -> Changes:
         """What CREATE makes, behind that word."""

@@ -160,7 +160,7 @@ class _Exchange:
 
     async def _send_own(self, response: h11.Response, body: bytes) -> None:
         await self._client.send(response)
-        await self._client.send(h11.Data(data=bytes(body)))
+        await self._client.send(h11.Data(data=body))
         await self._client.send(h11.EndOfMessage())
 
     async def _send(self, response: h11.Response) -> None:
@@ -180,8 +180,7 @@ class _Exchange:
         if request.method == b"POST" and "/upload/" in path:
             return await self._upload(request, changed_by_upload(path))
         size = _body_size(request)
-        if size > MAX_STATEMENT_BYTES:
-            raise _Refusal(413, f"Statements take at most {MAX_STATEMENT_BYTES} bytes: upload rows instead.")
+        _check_size(size)
         async with self._gate.room.taken(size):
             body = await self._whole_body()
             try:
@@ -200,8 +199,7 @@ class _Exchange:
         body = bytearray()
         async for piece in self._client.body():
             body += piece
-            if len(body) > MAX_STATEMENT_BYTES:
-                raise _Refusal(413, f"Statements take at most {MAX_STATEMENT_BYTES} bytes: upload rows instead.")
+            _check_size(len(body))
         return body
 
     async def _upload(self, request: h11.Request, changes: Changes) -> h11.Response:
@@ -333,6 +331,12 @@ class _Exchange:
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.sleep(_LOOK_SECONDS)
         self._order.narrow(place, changes.tables)
+
+
+def _check_size(size: int) -> None:
+    """Refuse statements of more bytes than are kept in memory."""
+    if size > MAX_STATEMENT_BYTES:
+        raise _Refusal(413, f"Statements take at most {MAX_STATEMENT_BYTES} bytes: upload rows instead.")
 
 
 async def _changed(method: bytes, path: str, body: bytearray) -> Changes:

@@ -6,10 +6,13 @@ Plain sockets, not asyncio's streams: those buffer, and would send later what wa
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import h11
+
+_T = TypeVar("_T")
 
 _CHUNK = 256 * 1024
 _MAX_HEAD = 1024 * 1024
@@ -70,10 +73,14 @@ class _Peer:
                 return event
             if event is h11.PAUSED:
                 raise BrokenOffError("more than one message")
-            try:
-                self._http.receive_data(await asyncio.wait_for(_receive(self._socket), self._silence))
-            except asyncio.TimeoutError:
-                raise BrokenOffError(f"silent for {self._silence} s") from None
+            self._http.receive_data(await self._in_time(_receive(self._socket)))
+
+    async def _in_time(self, receiving: Awaitable[_T]) -> _T:
+        """What is received, where the other side is not silent for too long."""
+        try:
+            return await asyncio.wait_for(receiving, self._silence)
+        except asyncio.TimeoutError:
+            raise BrokenOffError(f"silent for {self._silence} s") from None
 
 
 class Client(_Peer):
@@ -112,7 +119,7 @@ class Client(_Peer):
             buffer[:size] = self._early[:size]
             self._early = self._early[size:]
             return size
-        size = await asyncio.get_running_loop().sock_recv_into(self._socket, buffer)
+        size = await self._in_time(asyncio.get_running_loop().sock_recv_into(self._socket, buffer))
         if not size:
             raise BrokenOffError("the message ends early")
         return size

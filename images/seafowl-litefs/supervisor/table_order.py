@@ -125,7 +125,7 @@ class TableOrder:
                 return
 
 
-def _conflict(one: "Tables", other: "Tables | set[TableName]") -> bool:
+def _conflict(one: Tables, other: Tables | set[TableName]) -> bool:
     if not one or not other:
         return False
     return one >= EVERY_TABLE or other >= EVERY_TABLE or not one.isdisjoint(other)
